@@ -47,7 +47,7 @@ class Camera:
         )
 
     def cropped(self, left: float, top: float, scale: float, width: int, height: int) -> "Camera":
-        """The camera of an image whose pixel (x, y) is `scale` times this one's, less (left, top)."""
+        """The camera of this image cut at (left, top), then enlarged by `scale`."""
         centre = ((self.centre[0] - left) * scale, (self.centre[1] - top) * scale)
         return Camera(self.focal * scale, centre, width, height, self.near_metres, self.far_metres)
 

@@ -100,9 +100,7 @@ class JsonLines:
         self.stream.write(json.dumps({"say": text}) + "\n")
 
 
-def reported(
-    items: Iterable[Item], reporter: Reporter, job: str, total: int
-) -> Iterator[Item]:
+def reported(items: Iterable[Item], reporter: Reporter, job: str, total: int) -> Iterator[Item]:
     """Pass `items` through, reporting a `Step` after each has been used."""
     start = time.monotonic()
     for index, item in enumerate(items, start=1):
