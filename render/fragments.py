@@ -48,10 +48,10 @@ def rasterize(
     corners = covered_corners(face, pixel, triangles, clip_positions.shape[:2])
     x, y, z, w = gathered(clip_positions.double().flatten(0, 1), corners).unbind(-1)
 
-    row = pixel // width % height
-    column = pixel % width
-    x = x - w * ((column + 0.5) * 2 / width - 1).unsqueeze(-1)
-    y = y - w * (1 - (row + 0.5) * 2 / height).unsqueeze(-1)
+    row = (pixel // width % height).double().unsqueeze(-1)
+    column = (pixel % width).double().unsqueeze(-1)
+    x = x - w * ((column + 0.5) * 2 / width - 1)
+    y = y - w * (1 - (row + 0.5) * 2 / height)
     after, before = [1, 2, 0], [2, 0, 1]
     e = x[:, after] * y[:, before] - x[:, before] * y[:, after]
     b = e / e.sum(-1, keepdim=True)

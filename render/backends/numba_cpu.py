@@ -37,8 +37,9 @@ def visible_faces(
 def fill_faces(clip, triangles, faces):  # pragma: no cover - compiled
     """Write the ids of one frame: clip `[V 4]` float64, triangles `[F 3]`, faces `[H W]` of −1.
 
-    Edge functions keep one order of operations, so an edge seen from its two triangles gives exact
-    negatives and the tie rule leaves every pixel with one owner.
+    Corners are shifted to the pixel before they are crossed, (u, v) = (x, y) − w p: an edge seen
+    from its two triangles gives exact negatives, and a corner at the pixel's centre exact zeros, so
+    the tie rule leaves every pixel with one owner.
     """
     height, width = faces.shape
     nearest = np.full((height, width), np.inf)
@@ -48,10 +49,11 @@ def fill_faces(clip, triangles, faces):  # pragma: no cover - compiled
         x1, y1, z1, w1 = clip[j]
         x2, y2, z2, w2 = clip[k]
 
-        a0, b0, c0 = y1 * w2 - w1 * y2, w1 * x2 - x1 * w2, x1 * y2 - y1 * x2
-        a1, b1, c1 = y2 * w0 - w2 * y0, w2 * x0 - x2 * w0, x2 * y0 - y2 * x0
-        a2, b2, c2 = y0 * w1 - w0 * y1, w0 * x1 - x0 * w1, x0 * y1 - y0 * x1
-        determinant = x0 * a0 + y0 * b0 + w0 * c0
+        # Edge i rises by a_i to the right and by b_i upwards.
+        a0, b0 = y1 * w2 - w1 * y2, w1 * x2 - x1 * w2
+        a1, b1 = y2 * w0 - w2 * y0, w2 * x0 - x2 * w0
+        a2, b2 = y0 * w1 - w0 * y1, w0 * x1 - x0 * w1
+        determinant = x0 * a0 + y0 * b0 + w0 * (x1 * y2 - y1 * x2)
         size0 = abs(x0) + abs(y0) + abs(w0)
         size1 = abs(x1) + abs(y1) + abs(w1)
         size2 = abs(x2) + abs(y2) + abs(w2)
@@ -76,10 +78,11 @@ def fill_faces(clip, triangles, faces):  # pragma: no cover - compiled
 
         for row in range(first_row, end_row):
             y = 1 - (row + 0.5) * 2 / height
-            d0, d1, d2 = b0 * y + c0, b1 * y + c1, b2 * y + c2
+            v0, v1, v2 = y0 - w0 * y, y1 - w1 * y, y2 - w2 * y
             for column in range(first_column, end_column):
                 x = (column + 0.5) * 2 / width - 1
-                e0, e1, e2 = a0 * x + d0, a1 * x + d1, a2 * x + d2
+                u0, u1, u2 = x0 - w0 * x, x1 - w1 * x, x2 - w2 * x
+                e0, e1, e2 = u1 * v2 - v1 * u2, u2 * v0 - v2 * u0, u0 * v1 - v0 * u1
                 inside = (
                     (e0 > 0 or (e0 == 0 and owns0))
                     and (e1 > 0 or (e1 == 0 and owns1))

@@ -23,11 +23,12 @@ def visible_faces_of_frame(corners: np.ndarray, height: int, width: int) -> np.n
     """Face ids `[H W]` of triangles with clip-space corners `[F 3 4]`."""
     x = (np.arange(width) + 0.5) * 2 / width - 1
     y = 1 - (np.arange(height) + 0.5) * 2 / height
-    pixels = np.stack([*np.meshgrid(x, y), np.ones((height, width))], -1)
+    pixels = np.stack(np.meshgrid(x, y), -1)
     nearest = np.full((height, width), np.inf)
     faces = np.full((height, width), -1, np.int32)
     for face, corner in enumerate(corners):
-        covered, depth = coverage_and_depth(corner, pixels)
+        with np.errstate(divide="ignore", invalid="ignore"):  # on pixels not covered
+            covered, depth = coverage_and_depth(corner, pixels)
         wins = covered & (depth < nearest)
         nearest[wins] = depth[wins]
         faces[wins] = face
@@ -35,22 +36,26 @@ def visible_faces_of_frame(corners: np.ndarray, height: int, width: int) -> np.n
 
 
 def coverage_and_depth(corner: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels `[H W 3]`, as (x, y, 1), a triangle `[3 4]` covers, and its stepped z/w there.
+    """Which pixels `[H W 2]`, as NDC (x, y), a triangle `[3 4]` covers, and its stepped z/w there.
 
-    With the corners v as (x, y, w) and e_i = p · (v_j × v_k), the covered points are those with
-    every e_i ≥ 0 and det > 0: then p = Σ (e_i / det) v_i has the w of its third row, one, so the
-    point on the triangle lies before the camera whatever the signs of the corners' w
-    (Olano and Greer 1997).
+    With the corners v as (x, y, w), p = (x, y, 1) and e_i = p · (v_j × v_k), the triangle faces us
+    if det v > 0 and covers p if also every e_i ≥ 0. Then p = Σ (e_i / det v) v_i, whose third row
+    says that the point on the triangle has w > 0, whatever the signs of the corners' w (Olano and
+    Greer 1997). A shear by −w p leaves e as it is; computed after it, e is exactly opposite on the
+    two sides of an edge and exactly zero where a corner meets the centre.
     """
+    x, y, z, w = corner.T
     v = corner[:, [0, 1, 3]]
-    nothing = np.zeros(pixels.shape[:2], bool), np.full(pixels.shape[:2], np.inf)
     if not np.linalg.det(v) > SMALLEST_DETERMINANT * np.abs(v).sum(1).prod():
-        return nothing
-    edges = np.cross(v[[1, 2, 0]], v[[2, 0, 1]])
-    e = pixels @ edges.T
-    a, b = edges[:, 0], edges[:, 1]
-    is_left_or_top = (a > 0) | ((a == 0) & (b < 0))
+        return np.zeros(pixels.shape[:2], bool), np.full(pixels.shape[:2], np.inf)
+    after, before = [1, 2, 0], [2, 0, 1]
+    shifted_x, shifted_y = x - w * pixels[..., :1], y - w * pixels[..., 1:]
+    e = (
+        shifted_x[..., after] * shifted_y[..., before]
+        - shifted_x[..., before] * shifted_y[..., after]
+    )
+    rightwards = y[after] * w[before] - w[after] * y[before]
+    upwards = w[after] * x[before] - x[after] * w[before]
+    is_left_or_top = (rightwards > 0) | ((rightwards == 0) & (upwards < 0))
     covered = ((e > 0) | ((e == 0) & is_left_or_top)).all(-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        depth = np.rint((e @ corner[:, 2]) / (e @ corner[:, 3]) * DEPTH_STEPS)
-    return covered, depth
+    return covered, np.rint((e @ z) / (e @ w) * DEPTH_STEPS)
