@@ -68,3 +68,16 @@ def axis_angle_from_matrix(
     angle = 2 * torch.atan2(sine, wxyz[..., :1])
     scale = torch.where(sine > 1e-7, angle / sine.clamp_min(1e-12), torch.full_like(sine, 2.0))
     return wxyz[..., 1:] * scale
+
+
+def left_jacobian(axis_angle: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """J with exp(r + δ) ≈ exp(J δ) exp(r) to first order (Barfoot 2017, eq. 7.77)."""
+    squared = axis_angle.square().sum(-1)[..., None, None]
+    small = squared < 1e-6
+    square = torch.where(small, torch.ones_like(squared), squared)
+    angle = square.sqrt()
+    turn = torch.where(small, 0.5 - squared / 24, (1 - angle.cos()) / square)
+    twist = torch.where(small, 1 / 6 - squared / 120, (angle - angle.sin()) / (angle * square))
+    cross = cross_matrix(axis_angle)
+    identity = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
+    return identity + turn * cross + twist * (cross @ cross)

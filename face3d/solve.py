@@ -1,0 +1,241 @@
+"""Gauss-Newton for landmarks: per-frame unknowns, shared unknowns, and time between the frames.
+
+Vocabulary: a frame's unknowns x are [rotation 3, translation 3, mouth M, upper U]; the shared ones
+are [identity S, log focal 1]. Residuals are pixels over their expected error, so every prior is a
+count of standard deviations.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.linalg import solveh_banded
+from torch import Tensor
+
+from core.camera import Camera
+from core.rotation import cross_matrix, left_jacobian, matrix_from_axis_angle
+from face3d.morphable import MorphableModel
+from face3d.track import Identity, Motion
+
+POSE = 6
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The state of a fit: who, where, seen by what."""
+
+    camera: Camera
+    identity: Identity
+    motion: Motion
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Landmarks `xy` [T L 2] of the model's first L vertices, trusted by `weight` [T L] ≥ 0.
+
+    `sigma` is a landmark's expected error in pixels.
+    """
+
+    xy: Tensor
+    weight: Tensor
+    sigma: float
+
+
+@dataclass(frozen=True)
+class Smoothness:
+    """Expected second difference of pose (radians, metres across and in depth) and expression."""
+
+    rotation: float
+    across: float
+    depth: float
+    mouth: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """Residuals r [T L 2] of the landmarks and their Jacobians [T L 2 D] and [T L 2 S+1]."""
+
+    residual: Tensor
+    frame: Tensor
+    shared: Tensor | None
+    camera_points: Tensor
+
+
+def linearise(model: MorphableModel, fit: Fit, seen: Observation, shared: bool) -> Linearised:
+    """Residuals (prediction − observation, pixels) and exact Jacobians at the current fit."""
+    count = seen.xy.shape[1]
+    bases = torch.cat([model.mouth, model.upper])[:, :count]
+    codes = torch.cat([fit.motion.mouth, fit.motion.upper], -1)
+    shape = model.shape(fit.identity.shape, fit.identity.offset)[:count]
+    local = shape + torch.einsum("tk,klc->tlc", codes, bases)
+    rotation = matrix_from_axis_angle(fit.motion.rotation)
+    turned = torch.einsum("tij,tlj->tli", rotation, local)
+    points = turned + fit.motion.translation[:, None]
+    xy = fit.camera.pixels_from_camera(points)
+    x, y, z = points.unbind(-1)
+    zero = torch.zeros_like(z)
+    across = -fit.camera.focal / z
+    # d(pixels)/d(camera point): columns x, y, z; rows down the image, hence the sign of y.
+    project = torch.stack(
+        [
+            torch.stack([across, zero, -across * x / z], -1),
+            torch.stack([zero, -across, across * y / z], -1),
+        ],
+        -2,
+    )
+    spin = -cross_matrix(turned) @ left_jacobian(fit.motion.rotation)[:, None]
+    by_rotation = project @ spin
+    moves = torch.einsum("tij,klj->tlik", rotation, bases)
+    frame = torch.cat([by_rotation, project, project @ moves], -1)
+    by_shared = None
+    if shared:
+        moves = torch.einsum("tij,klj->tlik", rotation, model.identity[:, :count])
+        centre = torch.tensor(fit.camera.centre, dtype=xy.dtype)
+        by_shared = torch.cat([project @ moves, (xy - centre)[..., None]], -1)
+    return Linearised(xy - seen.xy, frame, by_shared, points)
+
+
+def robust_weight(residual: Tensor, seen: Observation) -> Tensor:
+    """Cauchy weights [T L]: a landmark three sigmas off counts half."""
+    error = residual.square().sum(-1) / (3 * seen.sigma) ** 2
+    return seen.weight / (1 + error) / seen.sigma**2
+
+
+def _normal(left: Tensor, weight: Tensor, right: Tensor) -> Tensor:
+    """Σ over landmarks and x, y of leftᵀ w right, [T A B]."""
+    a = (left * weight[..., None, None]).flatten(1, 2)
+    return a.transpose(1, 2) @ right.flatten(1, 2)
+
+
+def _priors(model: MorphableModel, motion: Motion) -> tuple[Tensor, Tensor]:
+    """Diagonal and gradient of the expression prior: unit variance a coefficient, none on pose."""
+    codes = torch.cat([motion.mouth, motion.upper], -1)
+    pose = codes.new_zeros(len(codes), POSE)
+    return torch.cat([pose, torch.ones_like(codes)], -1), torch.cat([pose, codes], -1)
+
+
+def stepped(motion: Motion, change: Tensor) -> Motion:
+    """The motion after adding a change [T D] of the frames' unknowns."""
+    sizes = [3, 3, motion.mouth.shape[-1], motion.upper.shape[-1]]
+    parts = change.split(sizes, dim=-1)
+    values = (motion.rotation, motion.translation, motion.mouth, motion.upper)
+    return Motion(*(value + part for value, part in zip(values, parts, strict=True)))
+
+
+def joint_step(model: MorphableModel, fit: Fit, seen: Observation, focal_sigma: float,
+               focal_guess: float) -> Fit:  # fmt: skip
+    """One Gauss-Newton step in pose, expression, identity and focal length together.
+
+    Frames are independent given the shared unknowns, so these are solved first on the Schur
+    complement. The focal length is log-normal about `focal_guess`.
+    """
+    lines = linearise(model, fit, seen, shared=True)
+    assert lines.shared is not None
+    weight = robust_weight(lines.residual, seen)
+    residual = lines.residual[..., None]
+    diagonal, gradient = _priors(model, fit.motion)
+    a_tt = _normal(lines.frame, weight, lines.frame) + torch.diag_embed(diagonal + 1e-6)
+    a_ts = _normal(lines.frame, weight, lines.shared)
+    b_t = _normal(lines.frame, weight, residual)[..., 0] + gradient
+    a_ss = _normal(lines.shared, weight, lines.shared).sum(0)
+    b_s = _normal(lines.shared, weight, residual).sum(0)[..., 0]
+    prior = torch.ones_like(b_s)
+    prior[-1] = 1 / focal_sigma**2
+    away = torch.cat([fit.identity.shape, b_s.new_tensor([np.log(fit.camera.focal / focal_guess)])])
+    a_ss = a_ss + torch.diag(prior)
+    b_s = b_s + prior * away
+    solved = torch.linalg.solve(a_tt, torch.cat([a_ts, b_t[..., None]], -1))
+    schur = a_ss - (a_ts.transpose(1, 2) @ solved[..., :-1]).sum(0)
+    right = b_s - (a_ts.transpose(1, 2) @ solved[..., -1:]).sum(0)[:, 0]
+    change = -torch.linalg.solve(schur, right)
+    frames = -(solved[..., -1] + solved[..., :-1] @ change)
+    identity = replace(fit.identity, shape=fit.identity.shape + change[:-1])
+    grown = float(change[-1].clamp(-0.3, 0.3).exp())
+    camera = replace(fit.camera, focal=fit.camera.focal * grown)
+    return Fit(camera, identity, stepped(fit.motion, frames))
+
+
+def offset_of(model: MorphableModel, fit: Fit, seen: Observation, sigma_metres: float) -> Tensor:
+    """The person's own shape [L 3] beyond the identity basis: what all frames' residuals agree on.
+
+    A landmark's offset is a small ridge problem of its own; its prior keeps what no view shows.
+    """
+    lines = linearise(model, fit, seen, shared=False)
+    weight = robust_weight(lines.residual, seen)
+    rotation = matrix_from_axis_angle(fit.motion.rotation)
+    by_point = lines.frame[..., 3:POSE] @ rotation[:, None]
+    # Frames see the same bias again and again: their mean counts as evidence, not their number.
+    left = by_point * weight[..., None, None] / len(fit.motion)
+    a = torch.einsum("tlic,tlid->lcd", left, by_point)
+    b = torch.einsum("tlic,tli->lc", left, lines.residual)
+    ridge = torch.eye(3, dtype=a.dtype) / sigma_metres**2
+    offset = fit.identity.offset[: len(a)]
+    return offset - torch.linalg.solve(a + ridge, b[..., None])[..., 0]
+
+
+def second_difference_bands(linked: np.ndarray) -> np.ndarray:
+    """Upper bands [3 T] of DᵀD, D the second differences that no cut interrupts.
+
+    Band `lag` at t couples frames t and t + lag.
+    """
+    bands = np.zeros((3, len(linked)))
+    inner = np.flatnonzero(linked[1:-1] & linked[2:]) + 1
+    stencil = ((-1, 1.0), (0, -2.0), (1, 1.0))
+    for i, a in stencil:
+        for j, b in stencil:
+            if j >= i:
+                np.add.at(bands[j - i], inner + i, a * b)
+    return bands
+
+
+def motion_step(
+    model: MorphableModel,
+    fit: Fit,
+    seen: Observation,
+    smooth: Smoothness,
+    linked: np.ndarray,
+    anchored: int,
+) -> Fit:
+    """One Gauss-Newton step of all frames' motion, with second differences over time.
+
+    `linked` [T] says that frame t continues frame t − 1 (false at cuts). The first `anchored`
+    frames are already known and stay. The normal matrix is banded: Cholesky is exact and linear
+    in time.
+    """
+    lines = linearise(model, fit, seen, shared=False)
+    weight = robust_weight(lines.residual, seen)
+    diagonal, gradient = _priors(model, fit.motion)
+    blocks = _normal(lines.frame, weight, lines.frame) + torch.diag_embed(diagonal + 1e-9)
+    right = _normal(lines.frame, weight, lines.residual[..., None])[..., 0] + gradient
+    motion = fit.motion
+    values = torch.cat([motion.rotation, motion.translation, motion.mouth, motion.upper], -1)
+    frames, size = values.shape
+    stiffness = np.repeat(
+        [smooth.rotation, smooth.across, smooth.depth, smooth.mouth, smooth.upper],
+        [3, 2, 1, motion.mouth.shape[-1], motion.upper.shape[-1]],
+    ).astype(float) ** -2
+    bands = second_difference_bands(linked)
+    blocks_np = blocks.numpy().copy()
+    b_np = right.numpy().copy()
+    v = values.numpy()
+    for lag in range(3):
+        if frames > lag:
+            pull = bands[lag, : frames - lag, None] * stiffness
+            b_np[: frames - lag] += pull * v[lag:]
+            if lag:
+                b_np[lag:] += pull * v[: frames - lag]
+    blocks_np[:, np.arange(size), np.arange(size)] += bands[0][:, None] * stiffness
+    blocks_np[:anchored, np.arange(size), np.arange(size)] += 1e12
+    width = 2 * size
+    banded = np.zeros((width + 1, frames * size))
+    columns = np.arange(frames)[:, None] * size
+    for k in range(size):
+        j = np.arange(k, size)
+        banded[width - k, (columns + j).ravel()] = blocks_np[:, j - k, j].ravel()
+    for lag in (1, 2):
+        if frames > lag:
+            at = np.arange(lag * size, frames * size)
+            banded[width - lag * size, at] += (bands[lag, : frames - lag, None] * stiffness).ravel()
+    change = -solveh_banded(banded, b_np.ravel(), check_finite=True).reshape(frames, size)
+    return replace(fit, motion=stepped(motion, torch.from_numpy(change)))
