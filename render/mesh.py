@@ -22,11 +22,6 @@ class Mesh:
 
     def __post_init__(self) -> None:
         check_triangles(self.triangles, self.vertices.shape[1])
-        if len(self.uv) != self.vertices.shape[1]:
-            raise InputError(
-                f"the mesh has {len(self.uv)} UV coordinates for {self.vertices.shape[1]} vertices "
-                "and each vertex needs one; give as many."
-            )
 
     def to(self, device: torch.device | str) -> "Mesh":
         return Mesh(self.vertices.to(device), self.triangles.to(device), self.uv.to(device))

@@ -6,6 +6,7 @@ from two threads at once, and callers have threads of their own.
 
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil, floor
+from typing import no_type_check
 
 import numba
 import numpy as np
@@ -23,18 +24,24 @@ def visible_faces(
     clips = clip_positions.detach().cpu().double().contiguous().numpy()
     corners = triangles.detach().cpu().int().contiguous().numpy()
     faces = np.full((len(clips), height, width), -1, np.int32)
+
+    def fill(frame: int) -> None:
+        # The numbers are arguments: as globals they would outlive a change, in the compiled cache.
+        fill_faces(clips[frame], corners, faces[frame], SMALLEST_DETERMINANT, DEPTH_STEPS)
+
     workers = min(len(clips), torch.get_num_threads())
     if workers <= 1:
-        for clip, ids in zip(clips, faces, strict=True):
-            fill_faces(clip, corners, ids)
+        for frame in range(len(clips)):
+            fill(frame)
     else:
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(lambda i: fill_faces(clips[i], corners, faces[i]), range(len(clips))))
+            list(pool.map(fill, range(len(clips))))
     return torch.from_numpy(faces).to(clip_positions.device)
 
 
 @numba.njit(cache=True, nogil=True)
-def fill_faces(clip, triangles, faces):  # pragma: no cover - compiled
+@no_type_check  # or the tests' shape checker would wrap it before it is compiled
+def fill_faces(clip, triangles, faces, smallest_determinant, depth_steps):
     """Write the ids of one frame: clip `[V 4]` float64, triangles `[F 3]`, faces `[H W]` of −1.
 
     Corners are shifted to the pixel before they are crossed, (u, v) = (x, y) − w p: an edge seen
@@ -57,7 +64,7 @@ def fill_faces(clip, triangles, faces):  # pragma: no cover - compiled
         size0 = abs(x0) + abs(y0) + abs(w0)
         size1 = abs(x1) + abs(y1) + abs(w1)
         size2 = abs(x2) + abs(y2) + abs(w2)
-        if not determinant > SMALLEST_DETERMINANT * (size0 * size1 * size2):
+        if not determinant > smallest_determinant * (size0 * size1 * size2):
             continue
         owns0 = a0 > 0 or (a0 == 0 and b0 < 0)
         owns1 = a1 > 0 or (a1 == 0 and b1 < 0)
@@ -90,7 +97,7 @@ def fill_faces(clip, triangles, faces):  # pragma: no cover - compiled
                 )
                 if inside:
                     z_over_w = (e0 * z0 + e1 * z1 + e2 * z2) / (e0 * w0 + e1 * w1 + e2 * w2)
-                    depth = np.rint(z_over_w * DEPTH_STEPS)
+                    depth = np.rint(z_over_w * depth_steps)
                     if depth < nearest[row, column]:
                         nearest[row, column] = depth
                         faces[row, column] = face

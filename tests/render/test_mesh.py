@@ -8,9 +8,9 @@ from core.errors import InputError
 from render.mesh import Mesh, vertex_normals
 
 
-def mesh(corners, uv_count=4):
+def mesh(corners):
     triangles = torch.tensor(corners, dtype=torch.int32)
-    return Mesh(torch.zeros(2, 4, 3), triangles, torch.zeros(uv_count, 2))
+    return Mesh(torch.zeros(2, 4, 3), triangles, torch.zeros(4, 2))
 
 
 def test_a_mesh_refuses_what_cannot_be_drawn():
@@ -23,8 +23,6 @@ def test_a_mesh_refuses_what_cannot_be_drawn():
     for twice in ([1, 1, 2], [1, 2, 2], [1, 2, 1]):
         with pytest.raises(InputError, match="three different ones"):
             mesh([[0, 1, 2], twice])
-    with pytest.raises(InputError, match="3 UV coordinates for 4 vertices"):
-        mesh([[0, 1, 2]], uv_count=3)
 
 
 def test_normals_of_a_sphere_point_outwards():
