@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from conftest import random_planes
+
+from media.frame import Frame
+from media.pixels import Colour, pixel_format
+
+FORMATS = [
+    "yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p12le", "yuv410p",
+    "yuva444p10le", "gray", "gray10le", "gbrp", "gbrp10le",
+]  # fmt: skip
+
+
+def a_frame(name: str, width: int = 33, height: int = 17, colour: Colour = Colour()) -> Frame:
+    return Frame(0, 0, random_planes(name, width, height), pixel_format(name), colour)
+
+
+def covers(matte: np.ndarray, left: int, top: int, frame: Frame, shift: tuple[int, int]):
+    """Which samples of a subsampled plane see any matte, by a loop over pixels."""
+    x, y = shift
+    plane = np.zeros((-(-frame.height >> y), -(-frame.width >> x)), bool)
+    for row, column in np.argwhere(matte > 0):
+        r, c = row + top, column + left
+        if 0 <= r < frame.height and 0 <= c < frame.width:
+            plane[r >> y, c >> x] = True
+    return plane
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    ("left", "top"), [(0, 0), (5, 3), (-4, -3), (27, 11), (-2, -2), (100, 0), (7, -50)]
+)
+def test_outside_the_matte_every_sample_is_identical(name: str, left: int, top: int) -> None:
+    """Kills an RGB round trip, a matte grown on the chroma grid, and wrong clipping at borders."""
+    frame = a_frame(name)
+    generator = np.random.default_rng(1)
+    rgb = generator.integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    matte = generator.random((9, 11), dtype=np.float32) * (generator.random((9, 11)) < 0.3)
+    result = frame.composited(rgb, matte.astype(np.float32), left, top)
+    shifts = [*frame.pixels.shifts, (0, 0)]
+    for index, (before, after) in enumerate(zip(frame.planes, result.planes, strict=True)):
+        touched = covers(matte, left, top, frame, shifts[index])
+        if index >= frame.pixels.colours:
+            touched[:] = False
+        np.testing.assert_array_equal(before[~touched], after[~touched])
+        assert before.dtype == after.dtype
+    assert result.pixels == frame.pixels
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("range_", [0, 1, 2])
+def test_a_full_matte_shows_the_patch(name: str, range_: int) -> None:
+    """Kills a swapped matrix or range between the two directions, and a shifted patch."""
+    frame = a_frame(name, 64, 48, Colour(range=range_))
+    rgb = np.zeros((24, 32, 3), np.uint8)
+    rgb[:12, :16], rgb[:12, 16:], rgb[12:, :16] = (200, 60, 30), (20, 180, 90), (250, 250, 250)
+    if frame.pixels.kind == "gray":
+        rgb = np.repeat(rgb[..., :1], 3, axis=-1)
+    result = frame.composited(rgb, np.ones((24, 32), np.float32), 16, 8)
+    # Four pixels from every colour edge, where chroma is not shared.
+    for row, column in [(6, 8), (6, 24), (18, 8), (18, 24)]:
+        shown = result.rgb[8 + row, 16 + column].astype(int)
+        assert np.abs(shown - rgb[row, column]).max() <= 3, (row, column, shown)
+
+
+def test_half_a_matte_is_half_way_in_native_codes() -> None:
+    """Kills blending by matte squared, and truncation instead of rounding."""
+    frame = a_frame("yuv444p")
+    rgb = np.full((17, 33, 3), 128, np.uint8)
+    full = frame.composited(rgb, np.ones((17, 33), np.float32), 0, 0)
+    half = frame.composited(rgb, np.full((17, 33), 0.5, np.float32), 0, 0)
+    for before, there, blend in zip(frame.planes, full.planes, half.planes, strict=True):
+        middle = (before.astype(float) + there) / 2
+        assert np.abs(blend - middle).max() <= 0.5
+
+
+def test_chroma_takes_the_colour_inside_the_matte_only() -> None:
+    """Kills averaging the whole patch onto the grid: a red border pixel would tint the mouth."""
+    planes = tuple(np.full(s, 128, np.uint8) for s in [(4, 4), (2, 2), (2, 2)])
+    frame = Frame(0, 0, planes, pixel_format("yuv420p"), Colour())
+    rgb = np.full((4, 4, 3), 128, np.uint8)
+    rgb[0, 0] = (255, 0, 0)
+    matte = np.ones((4, 4), np.float32)
+    matte[0, 0] = 0
+    result = frame.composited(rgb, matte, 0, 0)
+    assert result.planes[1][0, 0] == result.planes[2][0, 0] == 128
+
+
+def test_rgb_by_hand() -> None:
+    """Kills swapped BT.601 and BT.709 and ignored range: known codes of pure red."""
+    codes = {(1, 1): (63, 102, 240), (5, 1): (81, 90, 240), (5, 2): (76, 85, 255)}
+    for (matrix, range_), (y, u, v) in codes.items():
+        planes = (np.full((8, 8), y, np.uint8), np.full((4, 4), u, np.uint8))
+        planes = (*planes, np.full((4, 4), v, np.uint8))
+        frame = Frame(0, 0, planes, pixel_format("yuv420p"), Colour(matrix, range_))
+        assert np.abs(frame.rgb.astype(int) - (255, 0, 0)).max() <= 2, (matrix, frame.rgb[4, 4])
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "matrix"),
+    [(720, 576, 5), (1280, 720, 1), (720, 1280, 1), (512, 512, 5), (1920, 1080, 1)],
+)
+def test_untagged_colour_is_guessed_by_size(width: int, height: int, matrix: int) -> None:
+    """Kills one matrix for all, and a guess by height alone, which takes portrait for tall."""
+    assert Colour().resolved(pixel_format("yuv420p"), width, height).matrix == matrix
+
+
+def test_planes_cannot_be_written() -> None:
+    """Kills an in-place blend, which would alter the plate that a caller still holds."""
+    frame = a_frame("yuv420p")
+    with pytest.raises(ValueError, match="read-only"):
+        frame.planes[0][0, 0] = 1
