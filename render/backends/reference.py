@@ -23,7 +23,7 @@ def visible_faces_of_frame(corners: np.ndarray, height: int, width: int) -> np.n
     """Face ids `[H W]` of triangles with clip-space corners `[F 3 4]`."""
     x = (np.arange(width) + 0.5) * 2 / width - 1
     y = 1 - (np.arange(height) + 0.5) * 2 / height
-    pixels = np.stack(np.meshgrid(x, y), -1)
+    pixels = np.stack(np.meshgrid(x, y))
     nearest = np.full((height, width), np.inf)
     faces = np.full((height, width), -1, np.int32)
     for face, corner in enumerate(corners):
@@ -36,7 +36,7 @@ def visible_faces_of_frame(corners: np.ndarray, height: int, width: int) -> np.n
 
 
 def coverage_and_depth(corner: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels `[H W 2]`, as NDC (x, y), a triangle `[3 4]` covers, and its stepped z/w there.
+    """Which pixels `[2 H W]`, as NDC (x, y), a triangle `[3 4]` covers, and its stepped z/w there.
 
     With the corners v as (x, y, w), p = (x, y, 1) and e_i = p · (v_j × v_k), the triangle faces us
     if det v > 0 and covers p if also every e_i ≥ 0. Then p = Σ (e_i / det v) v_i, whose third row
@@ -47,15 +47,14 @@ def coverage_and_depth(corner: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarr
     x, y, z, w = corner.T
     v = corner[:, [0, 1, 3]]
     if not np.linalg.det(v) > SMALLEST_DETERMINANT * np.abs(v).sum(1).prod():
-        return np.zeros(pixels.shape[:2], bool), np.full(pixels.shape[:2], np.inf)
+        return np.zeros(pixels.shape[1:], bool), np.full(pixels.shape[1:], np.inf)
     after, before = [1, 2, 0], [2, 0, 1]
-    shifted_x, shifted_y = x - w * pixels[..., :1], y - w * pixels[..., 1:]
-    e = (
-        shifted_x[..., after] * shifted_y[..., before]
-        - shifted_x[..., before] * shifted_y[..., after]
-    )
+    shifted_x = x[:, None, None] - w[:, None, None] * pixels[0]
+    shifted_y = y[:, None, None] - w[:, None, None] * pixels[1]
+    e = shifted_x[after] * shifted_y[before] - shifted_x[before] * shifted_y[after]
     rightwards = y[after] * w[before] - w[after] * y[before]
     upwards = w[after] * x[before] - x[after] * w[before]
-    is_left_or_top = (rightwards > 0) | ((rightwards == 0) & (upwards < 0))
-    covered = ((e > 0) | ((e == 0) & is_left_or_top)).all(-1)
-    return covered, np.rint((e @ z) / (e @ w) * DEPTH_STEPS)
+    owns = (rightwards > 0) | ((rightwards == 0) & (upwards < 0))
+    covered = ((e > 0) | ((e == 0) & owns[:, None, None])).all(0)
+    depth = np.tensordot(z, e, 1) / np.tensordot(w, e, 1)
+    return covered, np.rint(depth * DEPTH_STEPS)
