@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import librosa
 import numpy as np
+import soxr
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
@@ -38,10 +38,8 @@ class Audio:
         """The same sound at another rate, band-limited; sample 0 stays where it is."""
         if rate == self.rate:
             return self
-        samples = librosa.resample(
-            self.samples, orig_sr=self.rate, target_sr=rate, res_type="soxr_hq", axis=-1
-        )
-        return replace(self, samples=samples.astype(np.float32), rate=rate)
+        samples = soxr.resample(self.samples.T, self.rate, rate, "HQ").T
+        return replace(self, samples=np.ascontiguousarray(samples), rate=rate)
 
     def mono16k(self) -> "Audio":
         """One channel at 16 kHz, as speech encoders take it."""

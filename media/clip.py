@@ -36,9 +36,9 @@ logging.getLogger("libav").setLevel(logging.CRITICAL)
 class Clip:
     """What a video file holds, displayed size and time. Made by `Clip.open`.
 
-    `rotation` is how many degrees counter-clockwise the file asks players to turn its pictures;
-    frames, width, height and `sample_aspect` have that done. `pixels` is the format that frames
-    are kept in, `pix_fmt` the file's own.
+    `rotation` is how many degrees (0, 90, 180, 270) counter-clockwise the file asks players to turn
+    its pictures; frames, width, height and `sample_aspect` have that done. `pixels` is the format
+    that frames are kept in, `pix_fmt` the file's own.
     """
 
     path: Path
@@ -67,7 +67,7 @@ class Clip:
                 path=path,
                 width=first.height if turned else first.width,
                 height=first.width if turned else first.height,
-                rotation=first.rotation,
+                rotation=90 * _quarter_turns(first),
                 pix_fmt=first.format.name,
                 pixels=_displayed_format(first),
                 colour=_colour_of(first),

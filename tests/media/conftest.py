@@ -7,22 +7,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from random_planes import NTSC
 
-from media.pixels import Colour, pixel_format, picture_of
+from media.pixels import Colour, picture_of, pixel_format
 
-NTSC = Fraction(30000, 1001)
-
-
-def random_planes(name: str, width: int, height: int, seed: int = 0) -> tuple[np.ndarray, ...]:
-    pixels = pixel_format(name)
-    generator = np.random.default_rng(seed)
-    shifts = [*pixels.shifts, (0, 0)] if pixels.alpha else pixels.shifts
-    return tuple(
-        generator.integers(
-            0, 1 << pixels.bits, (-(-height >> y), -(-width >> x)), dtype=pixels.dtype
-        )
-        for x, y in shifts
-    )
+UNTAGGED = Colour()
 
 
 @pytest.fixture
@@ -38,7 +27,7 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
         stamps: Sequence[int] | None = None,
         time_base: Fraction = Fraction(1, 30000),
         fps: Fraction = NTSC,
-        colour: Colour = Colour(),
+        colour: Colour = UNTAGGED,
         rotation: int | None = None,
         sound: tuple[int, np.ndarray] | None = None,
         metadata: dict[str, str] | None = None,

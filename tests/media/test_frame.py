@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import random_planes
+from random_planes import random_planes
 
 from media.frame import Frame
 from media.pixels import Colour, pixel_format
@@ -11,8 +11,8 @@ FORMATS = [
 ]  # fmt: skip
 
 
-def a_frame(name: str, width: int = 33, height: int = 17, colour: Colour = Colour()) -> Frame:
-    return Frame(0, 0, random_planes(name, width, height), pixel_format(name), colour)
+def a_frame(name: str, width: int = 33, height: int = 17, range_: int = 0) -> Frame:
+    return Frame(0, 0, random_planes(name, width, height), pixel_format(name), Colour(range=range_))
 
 
 def covers(matte: np.ndarray, left: int, top: int, frame: Frame, shift: tuple[int, int]):
@@ -51,7 +51,7 @@ def test_outside_the_matte_every_sample_is_identical(name: str, left: int, top: 
 @pytest.mark.parametrize("range_", [0, 1, 2])
 def test_a_full_matte_shows_the_patch(name: str, range_: int) -> None:
     """Kills a swapped matrix or range between the two directions, and a shifted patch."""
-    frame = a_frame(name, 64, 48, Colour(range=range_))
+    frame = a_frame(name, 64, 48, range_)
     rgb = np.zeros((24, 32, 3), np.uint8)
     rgb[:12, :16], rgb[:12, 16:], rgb[12:, :16] = (200, 60, 30), (20, 180, 90), (250, 250, 250)
     if frame.pixels.kind == "gray":
