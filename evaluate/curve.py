@@ -19,7 +19,9 @@ def curve_svg(title: str, series: Mapping[str, Sequence[float]]) -> str:
     ticks = round_ticks(min(values, default=0.0), max(values, default=1.0))
     frames = max((len(curve) for curve in series.values()), default=0)
     # Ticks of a one-frame clip need a span as well.
-    frame_ticks = [tick for tick in round_ticks(0, max(frames - 1, 1), whole=True) if tick < frames]
+    frame_ticks = [
+        tick for tick in round_ticks(0.0, max(frames - 1.0, 1.0), whole=True) if tick < frames
+    ]
 
     def x(frame: float) -> float:
         return LEFT + frame / max(frames - 1, 1) * (WIDTH - LEFT - RIGHT)
@@ -67,7 +69,7 @@ def path(curve: Sequence[float], x: Scale, y: Scale) -> str:
         if not math.isfinite(value):
             drawing = False
             continue
-        point = f"{x(frame):.1f} {y(float(value)):.1f}"
+        point = f"{x(float(frame)):.1f} {y(float(value)):.1f}"
         commands.append(f"L{point}" if drawing else f"M{point}L{point}")
         drawing = True
     return "".join(commands)

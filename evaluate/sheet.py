@@ -17,7 +17,7 @@ from core.serial import atomic_path
 Picture: TypeAlias = Num[np.ndarray, "_ _ 3"]
 Sheet: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
 
-DIFFERENCE_GAIN = 4
+DIFFERENCE_GAIN = 4.0
 MID_GREY = 128
 
 PAPER = (250, 250, 248)
@@ -36,8 +36,8 @@ def contact_sheet(
 ) -> Sheet:
     """Rows of (label, pictures), label at the left; `columns` are labels above the pictures.
 
-    Every picture is scaled to `cell_height`. Rows may differ in length; pictures in the same place
-    of two rows stand under each other.
+    Labels are ASCII: the built-in font has little more. Every picture is scaled to `cell_height`.
+    Rows may differ in length; pictures in the same place of two rows stand under each other.
     """
     cells = [[scaled(picture, cell_height) for picture in pictures] for _, pictures in rows]
     count = max((len(row) for row in cells), default=0)
@@ -78,7 +78,7 @@ def difference_row(
 ) -> tuple[str, list[Sheet]]:
     """A labelled row of difference images for `contact_sheet`."""
     pairs = zip(generated, truth, strict=True)
-    return f"difference ×{gain:g}", [difference_image(ours, true, gain) for ours, true in pairs]
+    return f"difference x{gain:g}", [difference_image(ours, true, gain) for ours, true in pairs]
 
 
 def spread_indices(total: int, count: int) -> list[int]:

@@ -259,7 +259,7 @@ def window_mean(plane: Plane) -> Plane:
     return cv2.GaussianBlur(plane, (side, side), SSIM_SIGMA)
 
 
-def halved(plane: Plane) -> Plane:
+def halved(plane: Plane) -> Float[np.ndarray, "_ _"]:
     """Means of 2 × 2 blocks; an odd last row or column is dropped."""
     height, width = (side // 2 * 2 for side in plane.shape)
     blocks = plane[:height, :width].reshape(height // 2, 2, width // 2, 2)

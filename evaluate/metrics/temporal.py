@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Num
 from evaluate.metrics.known import known_mean, ratio
 from evaluate.metrics.picture import LUMA, Mask, Pictures, Valid, frame_mask
 
-SEAM_RING_PIXELS = 2
+SEAM_RING_PIXELS = 1
 
 
 def flicker_ratio(
@@ -41,7 +41,7 @@ def seam_ratio(
 ) -> float:
     """Mean luma gradient on a ring along the matte's border, generated over truth; > 1 is a seam.
 
-    The ring reaches 2 pixels to both sides of the border; where the matte ends with the picture
+    The ring is the pixels on both sides of the border; where the matte ends with the picture
     there is none. NaN where no frame has a ring.
     """
     gradients = np.full((len(truth), 2), np.nan)

@@ -155,7 +155,7 @@ def test_a_gap_breaks_the_line_and_the_axis_encloses_the_values() -> None:
     svg = curve_svg("a", {"x": [0.0, 1.0, math.nan, 2.0]})
     assert "nan" not in svg
     assert svg.count("M") == 2
-    for low, high in ((0, 1), (-3.2, 17), (1e-5, 3e-5), (5, 5)):
+    for low, high in ((0.0, 1.0), (-3.2, 17.0), (1e-5, 3e-5), (5.0, 5.0)):
         ticks = round_ticks(low, high)
         assert ticks[0] <= low + 1e-9
         assert ticks[-1] >= high - 1e-9

@@ -70,8 +70,8 @@ def test_differences_are_amplified_about_grey_and_clipped() -> None:
     assert image.dtype == np.uint8
     assert image[0, 0].tolist() == [168, 108, 128]
     assert image[0, 1].tolist() == [255, 0, 128]
-    label, images = difference_row([generated], [truth], gain=2)
-    assert label == "difference ×2"
+    label, images = difference_row([generated], [truth], gain=2.0)
+    assert label == "difference x2"
     assert images[0][0, 0].tolist() == [148, 118, 128]
 
 

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from evaluate.metrics.lips import INNER_PAIRS
-from evaluate.metrics.sync import band_loudness, measure_sync
+from evaluate.metrics.sync import (
+    band_loudness,
+    lip_signal,
+    measure_sync,
+    shift_correlations,
+    without_drift,
+)
 
 RATE = 16000
 CLIPS = Path(__file__).parents[3] / "shared/footage/clips"
@@ -56,6 +62,31 @@ def test_a_known_shift_comes_back_with_its_sign(fps: Fraction, late: int) -> Non
     assert found.margin > 0.2
 
 
+def test_correlations_and_margin_equal_their_brute_force_twin() -> None:
+    """Kills norms of the overlap alone, and a margin against a neighbour of the best shift."""
+    fps = Fraction(25)
+    loudness = syllables(3)
+    face, sound = lips_of(loudness, fps), sound_of(loudness, 0.08)
+    lips = without_drift(lip_signal(face), fps)
+    bands = [without_drift(band, fps) for band in band_loudness(sound, RATE, fps, len(face))]
+    expected = []
+    for shift in range(-15, 16):
+        pairs = [(t, t + shift) for t in range(len(lips)) if 0 <= t + shift < len(lips)]
+        sums = [
+            sum(lips[t] * band[u] for t, u in pairs) / math.sqrt((lips @ lips) * (band @ band))
+            for band in bands
+        ]
+        expected.append(sum(sums) / 3)
+    scores = shift_correlations(
+        lip_signal(face), band_loudness(sound, RATE, fps, len(face)), fps, 15
+    )
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-12)
+    # The best shift is 2, at index 17; shifts −1 to 5 are its neighbours.
+    rivals = expected[:14] + expected[21:]
+    margin = measure_sync(face, fps, sound, RATE).margin
+    assert margin == pytest.approx(expected[17] - max(rivals), abs=1e-12)
+
+
 def test_unrelated_sound_earns_no_margin() -> None:
     """Kills a margin against the neighbouring shift or against the mean."""
     found = measure_sync(
@@ -83,7 +114,7 @@ def test_silence_still_lips_and_short_sound_have_no_offset(seconds: float) -> No
     fps = Fraction(25)
     silence = np.zeros(int(seconds * RATE))
     assert math.isnan(measure_sync(lips_of(syllables(8), fps), fps, silence, RATE).offset_frames)
-    still = lips_of(np.ones(8000), fps)
+    still = lips_of(np.full(8000, 0.37), fps)
     assert math.isnan(measure_sync(still, fps, sound_of(syllables(8), 0), RATE).margin)
 
 

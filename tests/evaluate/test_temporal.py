@@ -36,6 +36,7 @@ def test_flicker_counts_pairs_of_valid_frames_inside_both_masks() -> None:
     assert flicker_ratio(generated, truth, mask, np.array([True, True, True, False])) == 1
     mask[3] = False
     assert flicker_ratio(generated, truth, mask) == 1
+    assert flicker_ratio(generated[::-1], truth[::-1], mask[::-1]) == 1
     assert math.isnan(flicker_ratio(generated[:1], truth[:1]))
 
 
