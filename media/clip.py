@@ -4,7 +4,6 @@ Opening reads every packet but decodes one picture, so stamps are exact (also at
 and cheap. Frames stream: memory does not grow with the clip.
 """
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,9 +26,6 @@ from core.errors import InputError
 from media.frame import Frame
 from media.pixels import FULL, Colour, PixelFormat, pixel_format, planes_of
 from media.stamps import Stamps, read_stamps
-
-# Damaged pictures are reported as our own errors; the decoder's chatter would only repeat them.
-logging.getLogger("libav").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, eq=False)

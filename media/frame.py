@@ -40,6 +40,12 @@ class Frame:
         """The picture as coded RGB, 0 to 255."""
         return rgb_of(self.planes, self.pixels, self.colour)
 
+    def thumbnail(self, long_side: int) -> UInt8[ndarray, "h w 3"]:
+        """The picture shrunk until no side exceeds `long_side` pixels, as coded RGB."""
+        share = min(1.0, long_side / max(self.width, self.height))
+        size = max(1, round(self.width * share)), max(1, round(self.height * share))
+        return rgb_of(self.planes, self.pixels, self.colour, size)
+
     def composited(
         self,
         rgb: UInt8[ndarray, "h w 3"],

@@ -15,7 +15,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation
-from jaxtyping import Integer, UInt8
+from jaxtyping import Float32, UInt8
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
@@ -25,6 +25,16 @@ LIMITED, FULL = 1, 2
 RGB_MATRIX, BT709, UNSPECIFIED, BT601 = 0, 1, 2, 5
 # H.273 matrix to the number libswscale knows it by; 5 and 6 are the same BT.601 matrix.
 _SCALER_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+# Shares of red and blue in luma, by H.273 matrix.
+_LUMA_SHARES = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),
+}
 # Bilinear chroma at full resolution with exact rounding: no ringing at lips, same on every machine.
 _QUALITY = (
     Interpolation.BILINEAR
@@ -143,9 +153,21 @@ def picture_of(planes: Sequence[ndarray], pixels: PixelFormat, colour: Colour) -
     return picture
 
 
-def converted(picture: VideoFrame, name: str, source: Colour, target: Colour) -> VideoFrame:
-    """The picture in another pixel format; both colours must be resolved."""
+def converted(
+    picture: VideoFrame,
+    name: str,
+    source: Colour,
+    target: Colour,
+    size: tuple[int, int] | None = None,
+) -> VideoFrame:
+    """The picture in another pixel format, and in another size if (width, height) is given.
+
+    Both colours must be resolved.
+    """
+    width, height = size or (picture.width, picture.height)
     return picture.reformat(
+        width,
+        height,
         format=name,
         src_colorspace=_SCALER_MATRIX[source.matrix],
         dst_colorspace=_SCALER_MATRIX[target.matrix],
@@ -156,8 +178,13 @@ def converted(picture: VideoFrame, name: str, source: Colour, target: Colour) ->
     )
 
 
-def rgb_of(planes: Planes, pixels: PixelFormat, colour: Colour) -> UInt8[ndarray, "H W 3"]:
-    """Display-referred RGB (0 to 255) of planes, by the tagged or guessed matrix and range."""
+def rgb_of(
+    planes: Planes, pixels: PixelFormat, colour: Colour, size: tuple[int, int] | None = None
+) -> UInt8[ndarray, "H W 3"]:
+    """Display-referred RGB (0 to 255) of planes, by the tagged or guessed matrix and range.
+
+    With `size` (width, height) the picture is scaled to it, each pixel a mean over what it covers.
+    """
     height, width = planes[0].shape
     source = colour.resolved(pixels, width, height)
     planes = planes[: pixels.colours]
@@ -167,10 +194,11 @@ def rgb_of(planes: Planes, pixels: PixelFormat, colour: Colour) -> UInt8[ndarray
         planes, pixels = (planes[0], neutral, neutral), pixel_format("yuv444p" + pixels.suffix)
     elif pixels.alpha:
         pixels = pixel_format(pixels.name.replace("yuva", "yuv").replace("gbrap", "gbrp"))
-    picture = converted(
-        picture_of(planes, pixels, source), "rgb24", source, replace(source, range=FULL)
+    target = replace(source, range=FULL)
+    picture = converted(picture_of(planes, pixels, source), "rgb24", source, target, size)
+    return _rows(picture.planes[0], np.uint8)[:, : 3 * picture.width].reshape(
+        picture.height, picture.width, 3
     )
-    return _rows(picture.planes[0], np.uint8)[:, : 3 * width].reshape(height, width, 3)
 
 
 def _rows(plane: VideoPlane, dtype: DTypeLike) -> ndarray:
@@ -180,15 +208,22 @@ def _rows(plane: VideoPlane, dtype: DTypeLike) -> ndarray:
 
 def planes_of_rgb(
     rgb: UInt8[ndarray, "h w 3"], pixels: PixelFormat, colour: Colour
-) -> tuple[Integer[ndarray, "h w"], ...]:
-    """The colour planes of `rgb` in the depth, matrix and range given, chroma at full resolution.
+) -> tuple[Float32[ndarray, "h w"], ...]:
+    """The colour planes of `rgb` in the codes of `pixels`, unrounded, chroma at full resolution.
 
-    `colour` must be resolved.
+    `colour` must be resolved. ITU-T H.273, section 8.3.
     """
-    picture = VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24")
-    family = "gbrp" if pixels.kind == "rgb" else "yuv444p"
-    full = replace(colour, range=FULL)
-    target = full if pixels.kind == "rgb" else colour
-    name = family + pixels.suffix
-    picture = converted(picture, name, full, target)
-    return planes_of(picture, pixel_format(name), target)[: pixels.colours]
+    red, green, blue = np.moveaxis(rgb.astype(np.float32) / 255, -1, 0)
+    peak = (1 << pixels.bits) - 1
+    if pixels.kind == "rgb":
+        return peak * green, peak * blue, peak * red
+    red_share, blue_share = _LUMA_SHARES[colour.matrix]
+    luma = red_share * red + (1 - red_share - blue_share) * green + blue_share * blue
+    chroma = (blue - luma) / (2 - 2 * blue_share), (red - luma) / (2 - 2 * red_share)
+    middle, unit = 1 << (pixels.bits - 1), 1 << (pixels.bits - 8)
+    if colour.range == FULL:
+        planes = (peak * luma, *(middle + peak * difference for difference in chroma))
+    else:
+        scaled = (16 + 219 * luma, *(128 + 224 * difference for difference in chroma))
+        planes = tuple(unit * plane for plane in scaled)
+    return tuple(np.clip(plane, 0, peak) for plane in planes[: pixels.colours])

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-import numpy as np
 from scenedetect.detectors import AdaptiveDetector
 
 from media.clip import Clip
@@ -27,16 +26,9 @@ def find_cuts(clip: Clip, frames: Iterable[Frame] | None = None) -> list[int]:
     cuts: list[int] = []
     index, picture = -1, None
     for frame in clip.frames() if frames is None else frames:
-        index, picture = frame.index, _small_bgr(frame)
+        index, picture = frame.index, frame.thumbnail(_LONG_SIDE_PIXELS)[..., ::-1]
         cuts += detector.process_frame(index, picture)
     # The detector judges a frame by those after it too: the last ones need a still continuation.
     for beyond in range(index + 1, index + 1 + _WINDOW_FRAMES if picture is not None else 0):
         cuts += detector.process_frame(beyond, picture)
     return cuts
-
-
-def _small_bgr(frame: Frame) -> np.ndarray:
-    step = max(1, max(frame.width, frame.height) // _LONG_SIDE_PIXELS)
-    height, width = frame.height // step * step, frame.width // step * step
-    blocks = frame.rgb[:height, :width, ::-1].reshape(height // step, step, width // step, step, 3)
-    return blocks.mean((1, 3), dtype=np.float32).astype(np.uint8)
