@@ -1,0 +1,1 @@
+"""How the bundled performer is made: speech, movement, head, paint and light."""
