@@ -49,9 +49,7 @@ class FaceMesh:
 
         logging.getLogger("absl").setLevel(logging.ERROR)
         with _quiet_native_log():
-            self._mesh = Solution(
-                static_image_mode=still, max_num_faces=1, refine_landmarks=True
-            )
+            self._mesh = Solution(static_image_mode=still, max_num_faces=1, refine_landmarks=True)
             # The graph prints from its own threads while it starts: let it, unseen.
             self._mesh.process(np.zeros((64, 64, 3), np.uint8))
 
@@ -92,9 +90,14 @@ def _quiet_native_log() -> Iterator[None]:
 
 def detect_landmarks(images: Iterable[np.ndarray]) -> Landmarks:
     """Landmarks of a run of RGB images, one image in memory at a time."""
-    missing = np.full((COUNT, 3), np.nan, np.float32)
     with FaceMesh() as mesh:
-        rows = [found if (found := mesh.detect(rgb)) is not None else missing for rgb in images]
+        return collected([mesh.detect(rgb) for rgb in images])
+
+
+def collected(found: list[np.ndarray | None]) -> Landmarks:
+    """Landmarks of frames one after another, each [478 3] or None where there was no face."""
+    missing = np.full((COUNT, 3), np.nan, np.float32)
+    rows = [missing if points is None else points for points in found]
     points = np.stack(rows) if rows else np.empty((0, COUNT, 3), np.float32)
     return Landmarks(points[..., :2], points[..., 2])
 

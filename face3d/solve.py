@@ -211,10 +211,13 @@ def motion_step(
     motion = fit.motion
     values = torch.cat([motion.rotation, motion.translation, motion.mouth, motion.upper], -1)
     frames, size = values.shape
-    stiffness = np.repeat(
-        [smooth.rotation, smooth.across, smooth.depth, smooth.mouth, smooth.upper],
-        [3, 2, 1, motion.mouth.shape[-1], motion.upper.shape[-1]],
-    ).astype(float) ** -2
+    stiffness = (
+        np.repeat(
+            [smooth.rotation, smooth.across, smooth.depth, smooth.mouth, smooth.upper],
+            [3, 2, 1, motion.mouth.shape[-1], motion.upper.shape[-1]],
+        ).astype(float)
+        ** -2
+    )
     bands = second_difference_bands(linked)
     blocks_np = blocks.numpy().copy()
     b_np = right.numpy().copy()

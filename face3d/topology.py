@@ -41,9 +41,7 @@ CHIN = (152, 175, 199, 148, 377, 171, 396, 176, 400)
 EYE_OUTER_RIGHT, EYE_OUTER_LEFT = 33, 263
 NOSE_BASE, NOSE_TIP = 2, 4
 
-LIPS = tuple(
-    sorted({*LIPS_OUTER_UPPER, *LIPS_OUTER_LOWER, *LIPS_INNER_UPPER, *LIPS_INNER_LOWER})
-)
+LIPS = tuple(sorted({*LIPS_OUTER_UPPER, *LIPS_OUTER_LOWER, *LIPS_INNER_UPPER, *LIPS_INNER_LOWER}))
 
 
 def edges_of(triangles: Iterable[tuple[int, ...]]) -> Counter:

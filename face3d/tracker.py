@@ -18,7 +18,7 @@ from core.camera import Camera
 from core.errors import DivergedError, InputError
 from core.progress import Reporter, Silent, reported
 from core.rotation import axis_angle_from_matrix
-from face3d.landmarks import Landmarks, detect_landmarks
+from face3d.landmarks import FaceMesh, Landmarks, collected
 from face3d.morphable import MorphableModel, default_model
 from face3d.solve import (
     Fit,
@@ -32,6 +32,7 @@ from face3d.solve import (
 from face3d.topology import JAW_LINE, LANDMARKS, LIPS, STABLE
 from face3d.track import FACE_PIXELS, Crop, Identity, Motion, Track
 from media.clip import Clip
+from media.frame import Frame
 from media.shots import find_cuts
 
 
@@ -69,7 +70,7 @@ def track_clip(
     clip: Clip,
     frames: range,
     model: MorphableModel | None = None,
-    config: TrackerConfig = TrackerConfig(),  # noqa: B008  frozen
+    config: TrackerConfig = TrackerConfig(),
     identity: Identity | None = None,
     reporter: Reporter | None = None,
 ) -> Track:
@@ -77,15 +78,23 @@ def track_clip(
 
     Raises InputError where no face is found.
     """
-    images = (frame.rgb for frame in clip.frames(frames))
-    watched = reported(images, reporter or Silent(), "find the face", len(frames))
-    landmarks = detect_landmarks(watched)
+    seen: list[np.ndarray | None] = []
+    with FaceMesh() as mesh:
+
+        def watched() -> Iterator[Frame]:
+            stream = clip.frames(frames)
+            for frame in reported(stream, reporter or Silent(), "find the face", len(frames)):
+                seen.append(mesh.detect(frame.rgb))
+                yield frame
+
+        # One decoding serves both: the search for cuts pulls the frames past the detector.
+        cuts = [cut - frames.start for cut in find_cuts(clip, watched())]
+    landmarks = collected(seen)
     if not landmarks.found.any():
         raise InputError(
             f"{clip.path} shows no face in {len(frames)} frames; "
             "give a range in which the actor's face is seen."
         )
-    cuts = [cut - frames.start for cut in find_cuts(clip, frames)]
     return track_landmarks(
         landmarks, clip.width, clip.height, clip.fps, frames.start, cuts, model, config, identity
     )
@@ -99,7 +108,7 @@ def track_landmarks(
     start: int = 0,
     cuts: list[int] | None = None,
     model: MorphableModel | None = None,
-    config: TrackerConfig = TrackerConfig(),  # noqa: B008  frozen
+    config: TrackerConfig = TrackerConfig(),
     identity: Identity | None = None,
 ) -> Track:
     """The track of detected landmarks; see `track_clip`."""
@@ -293,5 +302,3 @@ def fit_motion(
 def _joined(parts: list[Motion]) -> Motion:
     columns = zip(*(vars(part).values() for part in parts), strict=True)
     return Motion(*(torch.cat(column) for column in columns))
-
-

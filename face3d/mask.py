@@ -1,0 +1,61 @@
+"""Which pixels a dub repaints, without telling how the mouth really moved.
+
+`inner`: the lower face in the pose that is rendered. `outer`: everything the lower face could
+cover at this head pose, found by sweeping the jaw of a *neutral* face. The plate is shown outside
+`outer` only; were the mask drawn from the plate's own mouth, its outline would leak the old line.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from core.camera import Camera
+from face3d.morphable import MorphableModel
+from face3d.track import Identity, Motion, camera_vertices
+from render.fragments import Fragments
+from render.visibility import visible_faces
+
+JAW_SWEEP = (-1.0, 0.5, 2.0, 3.5, 5.0)
+"""Values of the first mouth coefficient (the jaw, in deviations), from pressed to wide open."""
+
+MARGIN_PIXELS = 3
+
+
+def lower_face(model: MorphableModel, fragments: Fragments) -> Bool[Tensor, "B H W"]:
+    """Pixels whose visible triangle belongs to the lower face."""
+    return _lower(model, fragments.face)
+
+
+def _lower(model: MorphableModel, face: Tensor) -> Tensor:
+    belongs = model.lower_face[model.triangles.long()].all(-1)
+    return torch.cat([belongs, belongs.new_zeros(1)])[face.long()]
+
+
+def swept_mask(
+    model: MorphableModel,
+    identity: Identity,
+    motion: Motion,
+    camera: Camera,
+    sweep: tuple[float, ...] = JAW_SWEEP,
+) -> Bool[Tensor, "T H W"]:
+    """The outer mask of every frame: depends on head pose and identity, never on the expression."""
+    count = len(motion)
+    swept = torch.zeros(count, camera.height, camera.width, dtype=torch.bool)
+    for opening in sweep:
+        mouth = torch.zeros_like(motion.mouth)
+        mouth[:, 0] = opening
+        still = Motion(motion.rotation, motion.translation, mouth, torch.zeros_like(motion.upper))
+        clip = camera.clip_from_camera(camera_vertices(model, identity, still))
+        swept |= _lower(model, visible_faces(clip, model.triangles, camera.height, camera.width))
+    grown = torch.nn.functional.max_pool2d(
+        swept[:, None].float(), 2 * MARGIN_PIXELS + 1, stride=1, padding=MARGIN_PIXELS
+    )
+    return grown[:, 0] > 0
+
+
+def sweep_covering(mouth: Float[Tensor, "T M"]) -> tuple[float, ...]:
+    """The sweep of a whole shot: the fixed one, widened once if a jaw opens beyond it."""
+    widest = float(mouth[:, 0].max()) if len(mouth) else 0.0
+    if widest <= JAW_SWEEP[-1]:
+        return JAW_SWEEP
+    return (*JAW_SWEEP, 0.5 * (JAW_SWEEP[-1] + widest), widest)

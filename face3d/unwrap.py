@@ -1,0 +1,64 @@
+"""Visible pixels to the texture: a person's colours in UV, fused over frames."""
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from face3d.view import View
+
+
+def unwrap(
+    views: list[View], images: UInt8[Tensor, "N 3 H W"], size: int
+) -> tuple[Float[Tensor, "3 R R"], Float[Tensor, "R R"]]:
+    """Colours in [−1, 1] of each texel, averaged over the frames that show it, and its weight.
+
+    Pixels are splatted bilinearly. Inside the mouth the brighter frames win: a tooth is seen in
+    few frames and is brighter than the shadow or lip that stands there otherwise.
+    """
+    total = torch.zeros(3, size * size)
+    weight = torch.zeros(size * size)
+    for view, image in zip(views, images, strict=True):
+        covered = (view.fragments.face[0] >= 0).flatten()
+        uv = view.uv[0].flatten(1)[:, covered] * size - 0.5
+        colours = image.flatten(1)[:, covered].float() / 127.5 - 1
+        inside = view.mouth[0].flatten()[covered].float()
+        bright = (colours.mean(0) + 1).square() * inside + 1 - inside
+        corner = uv.floor()
+        part = uv - corner
+        for dx in (0, 1):
+            for dy in (0, 1):
+                share = (part[0] if dx else 1 - part[0]) * (part[1] if dy else 1 - part[1]) * bright
+                x = (corner[0] + dx).long().clamp(0, size - 1)
+                y = (corner[1] + dy).long().clamp(0, size - 1)
+                total.index_add_(1, y * size + x, colours * share)
+                weight.index_add_(0, y * size + x, share)
+    seen = weight > 1e-3
+    mean = total / weight.clamp_min(1e-3)
+    mean[:, ~seen] = 0
+    return mean.reshape(3, size, size), weight.reshape(size, size)
+
+
+def filled(
+    colours: Float[Tensor, "3 R R"],
+    weight: Float[Tensor, "R R"],
+    fallback: Float[Tensor, "3 R R"],
+) -> Float[Tensor, "3 R R"]:
+    """Colours where a texel was seen, its neighbourhood's where they were, else the fallback's.
+
+    Push-pull: coarser and coarser means fill holes, and reach at most an eighth of the texture.
+    """
+    known = (weight > 1e-2).float()[None, None]
+    values = colours[None] * known
+    layers = [(values, known)]
+    for _ in range(5):
+        values = torch.nn.functional.avg_pool2d(values, 2)
+        known = torch.nn.functional.avg_pool2d(known, 2)
+        layers.append((values, known))
+    values, known = layers[-1]
+    result = torch.nn.functional.interpolate(fallback[None], values.shape[-2:], mode="area")
+    for values, known in reversed(layers):
+        size = values.shape[-2:]
+        result = torch.nn.functional.interpolate(result, size, mode="bilinear")
+        here = values / known.clamp_min(1e-6)
+        result = torch.where(known > 1e-6, known.clamp_max(1) * here + (1 - known) * result, result)
+    return result[0]

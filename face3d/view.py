@@ -1,0 +1,98 @@
+"""One look at a tracked face: its mesh in a window of the face crop, what it shows, what it hides."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from core.camera import Camera
+from face3d.mask import lower_face
+from face3d.morphable import MorphableModel
+from face3d.topology import LIPS
+from face3d.track import Crop, Identity, Motion, camera_vertices
+from render.fragments import Fragments
+from render.gbuffer import draw
+
+WINDOW_WIDTH, WINDOW_HEIGHT = 176, 144
+"""Pixels of a face crop that hold the lower face at any jaw opening; multiples of 16."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What `B` frames show in their windows: fragments, uv, the lower face, the mouth, vertices."""
+
+    fragments: Fragments
+    uv: Float[Tensor, "B 2 H W"]
+    inner: Bool[Tensor, "B H W"]
+    mouth: Bool[Tensor, "B H W"]
+    pixels: Float[Tensor, "B V 2"]
+
+
+def look(model: MorphableModel, identity: Identity, motion: Motion, camera: Camera) -> View:
+    """The view of frames through one camera (a crop's, or a window of it)."""
+    vertices = camera_vertices(model, identity, motion)
+    buffer = draw(vertices, model.triangles, model.uv, camera)
+    mouth = _mouth_triangles(model.triangles, model.inside)
+    mouth = torch.cat([mouth, mouth.new_zeros(1)])[buffer.fragments.face.long()]
+    return View(
+        buffer.fragments,
+        buffer.uv,
+        lower_face(model, buffer.fragments),
+        mouth,
+        camera.pixels_from_camera(vertices),
+    )
+
+
+@cache
+def _mouth_triangles(triangles: Tensor, inside: Tensor) -> Tensor:
+    """Triangles of the lips, the teeth and the cavity."""
+    lips = torch.zeros_like(inside)
+    lips[list(LIPS)] = True
+    corners = triangles.long()
+    return lips[corners].all(-1) | inside[corners].all(-1)
+
+
+def window_corner(
+    model: MorphableModel,
+    identity: Identity,
+    motion: Motion,
+    camera: Camera,
+    width: int = WINDOW_WIDTH,
+    height: int = WINDOW_HEIGHT,
+) -> list[tuple[int, int]]:
+    """Left and top of each frame's window in crop pixels.
+
+    It is centred on the lower face of a half-open neutral mouth: the real one must not show in it.
+    """
+    mouth = torch.zeros_like(motion.mouth)
+    mouth[:, 0] = 2.0
+    rest = Motion(motion.rotation, motion.translation, mouth, torch.zeros_like(motion.upper))
+    xy = camera.pixels_from_camera(camera_vertices(model, identity, rest))[:, model.lower_face]
+    middle = (xy.amin(1) + xy.amax(1)) / 2
+    corner = (middle - torch.tensor([width / 2, height / 2])).round().int()
+    return [(int(x), int(y)) for x, y in corner]
+
+
+def crop_image(rgb: UInt8[np.ndarray, "H W 3"], crop: Crop) -> UInt8[np.ndarray, "P P 3"]:
+    """The crop of a frame, black beyond its borders, at the crop's own resolution."""
+    height, width = rgb.shape[:2]
+    left, top = max(crop.left, 0), max(crop.top, 0)
+    right, bottom = min(crop.left + crop.side, width), min(crop.top + crop.side, height)
+    square = np.zeros((crop.side, crop.side, 3), np.uint8)
+    square[top - crop.top : bottom - crop.top, left - crop.left : right - crop.left] = rgb[
+        top:bottom, left:right
+    ]
+    shrinks = crop.scale < 1
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return cv2.resize(square, (crop.pixels, crop.pixels), interpolation=method)
+
+
+def cut(image: np.ndarray, left: int, top: int, width: int, height: int) -> np.ndarray:
+    """A window of an image `[H W ...]`; what lies beyond its border repeats the border."""
+    rows = np.clip(np.arange(top, top + height), 0, len(image) - 1)
+    columns = np.clip(np.arange(left, left + width), 0, image.shape[1] - 1)
+    return image[rows[:, None], columns[None]]

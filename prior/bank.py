@@ -1,0 +1,124 @@
+"""Reference frames of a person, and how one is brought into another frame's pose.
+
+A reference is warped by the mesh: each pixel of the new view knows its surface point, and the
+reference's own projection says where that point was seen. One resampling, no texture in between.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from core.camera import Camera
+from face3d.morphable import MorphableModel
+from face3d.topology import LIPS
+from face3d.track import Identity, Motion
+from face3d.view import View, look
+from render.fragments import interpolate
+from render.sampling import sample_image
+
+HIDDEN_UV = 0.03
+"""A reference shows a surface point if the point it shows there lies within this uv distance."""
+
+POSE_METRES = 0.010
+"""A radian of head turn counts as this much lip motion (rms) when references are chosen."""
+
+SWITCH_METRES = 0.0006
+"""Lip distance that is accepted before the chosen reference changes from frame to frame."""
+
+
+@dataclass(frozen=True)
+class ReferenceBank:
+    """`N` frames of a person: window images, their motion, where their vertices and texels show.
+
+    `frame` [N] are frame numbers in their clip, so that a frame is never its own reference.
+    """
+
+    images: UInt8[Tensor, "N 3 H W"]
+    motion: Motion
+    frame: Int[Tensor, "N"]
+    pixels: Float[Tensor, "N V 2"]
+    uv: Float[Tensor, "N 2 H W"]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @staticmethod
+    def of(
+        model: MorphableModel,
+        identity: Identity,
+        motion: Motion,
+        frame: Tensor,
+        images: UInt8[Tensor, "N 3 H W"],
+        cameras: list[Camera],
+    ) -> "ReferenceBank":
+        """The bank of window images with the cameras that saw them."""
+        views = [look(model, identity, motion[i : i + 1], c) for i, c in enumerate(cameras)]
+        pixels = torch.cat([view.pixels for view in views])
+        uv = torch.cat([view.uv for view in views]).half()
+        return ReferenceBank(images, motion, frame, pixels, uv)
+
+
+def lip_positions(model: MorphableModel, mouth: Float[Tensor, "T M"]) -> Float[Tensor, "T L"]:
+    """Lip vertices moved by the mouth alone, scaled so that distances are rms metres."""
+    lips = list(LIPS)
+    moved = torch.einsum("tm,mvc->tvc", mouth, model.mouth[:, lips])
+    return moved.flatten(1) / len(lips) ** 0.5
+
+
+def distances(model: MorphableModel, bank: ReferenceBank, motion: Motion) -> Float[Tensor, "T N"]:
+    """How far each reference is from each frame: lips in metres, head turn counted along."""
+    lips = torch.cdist(lip_positions(model, motion.mouth), lip_positions(model, bank.motion.mouth))
+    turn = torch.cdist(motion.rotation, bank.motion.rotation)
+    return (lips.square() + (POSE_METRES * turn).square()).sqrt()
+
+
+def choose_references(distance: Float[Tensor, "T N"], count: int) -> Int[Tensor, "T K"]:
+    """For each frame the `count` references that follow the motion best with few switches.
+
+    Each is a shortest path through time (Viterbi) in which a change of reference costs
+    `SWITCH_METRES`; a later path avoids the frames an earlier one used.
+    """
+    cost = distance.double().numpy().copy()
+    chosen = []
+    for _ in range(min(count, cost.shape[1])):
+        path = _cheapest_path(cost, SWITCH_METRES)
+        chosen.append(path)
+        cost[np.arange(len(cost)), path] += 10 * SWITCH_METRES + cost.mean()
+    while len(chosen) < count:
+        chosen.append(chosen[-1])
+    return torch.from_numpy(np.stack(chosen, -1))
+
+
+def _cheapest_path(cost: np.ndarray, switch: float) -> np.ndarray:
+    total = cost[0].copy()
+    came_from = np.zeros(cost.shape, np.int64)
+    stay = np.arange(cost.shape[1])
+    for t in range(1, len(cost)):
+        best = int(total.argmin())
+        jump = total[best] + switch
+        came_from[t] = np.where(total <= jump, stay, best)
+        total = np.minimum(total, jump) + cost[t]
+    path = np.empty(len(cost), np.int64)
+    path[-1] = total.argmin()
+    for t in range(len(cost) - 1, 0, -1):
+        path[t - 1] = came_from[t, path[t]]
+    return path
+
+
+def warp_references(
+    model: MorphableModel, view: View, bank: ReferenceBank, chosen: Int[Tensor, "B K"]
+) -> Float[Tensor, "B K 4 H W"]:
+    """References seen in the view's pose: colours in [−1, 1] and whether they show the point."""
+    inner = view.inner[:, None].float()
+    warped = []
+    for k in range(chosen.shape[1]):
+        pick = chosen[:, k]
+        xy = interpolate(view.fragments, bank.pixels[pick], model.triangles)
+        colours = sample_image(bank.images[pick].float() / 127.5 - 1, xy)
+        shown = sample_image(bank.uv[pick].float(), xy)
+        visible = ((shown - view.uv).square().sum(1, keepdim=True) < HIDDEN_UV**2).float() * inner
+        warped.append(torch.cat([colours * visible, visible], 1))
+    return torch.stack(warped, 1)

@@ -1,0 +1,227 @@
+"""Speech to mouth: a dilated convolution over log-mel frames that answers with mouth coefficients.
+
+    features 100 Hz ─▶ network 50 Hz ─▶ opening curve ─▶ read at each frame's middle
+
+Convolutions are unpadded: every output sees its own 0.5 s of sound on either side and nothing else,
+so a line computed in blocks is the line computed at once. Past the sound's ends there is silence.
+A person's manner is a short code that scales the last hidden layers; the zero code is the average
+speaker, and it is what an unknown actor gets.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from core.errors import AssetError, InputError
+from core.serial import Schema, load_tensors, save_tensors
+from media.audio import Audio
+from prior.speech import BANDS, FRAME_RATE, SpeechFeatures, speech_features
+
+SCHEMA = Schema("expression", 1)
+
+STRIDE = 2
+CLOCK = FRAME_RATE // STRIDE
+"""Outputs of the network a second."""
+DILATIONS = (1, 2, 4, 8, 1, 2, 4)
+STEM = 5
+"""Mel frames under the first kernel."""
+CONTEXT = STEM // 2 + STRIDE * sum(DILATIONS)
+"""Mel frames an output needs on each side of its own: 0.46 s."""
+BLOCK = 20 * CLOCK
+"""Outputs computed at once: memory does not grow with the line."""
+
+
+@dataclass(frozen=True)
+class ExpressionShape:
+    """Sizes of the network."""
+
+    width: int = 160
+    style: int = 8
+    """Numbers in a person's code."""
+    mouth: int = 20
+
+
+class Block(nn.Module):
+    """Residual: normalise each moment, look `dilation` outputs to either side, mix channels."""
+
+    def __init__(self, width: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.reach = dilation
+        self.norm = nn.LayerNorm(width)
+        self.look = nn.Conv1d(width, width, 3, dilation=dilation)
+        self.mix = nn.Conv1d(width, width, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "B C T"]) -> Float[Tensor, "B C S"]:
+        hidden = self.look(self.norm(x.transpose(1, 2)).transpose(1, 2))
+        hidden = self.mix(self.dropout(nn.functional.gelu(hidden)))
+        return x[..., self.reach : -self.reach] + hidden
+
+
+class ExpressionNetwork(nn.Module):
+    """Mel frames to mouth coefficients, 50 a second; shorter by `CONTEXT` mel frames a side."""
+
+    mel_mean: Tensor
+    mel_scale: Tensor
+
+    def __init__(self, shape: ExpressionShape, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.shape = shape
+        self.register_buffer("mel_mean", torch.zeros(BANDS))
+        self.register_buffer("mel_scale", torch.ones(BANDS))
+        self.stem = nn.Conv1d(BANDS, shape.width, STEM, stride=STRIDE)
+        self.blocks = nn.ModuleList([Block(shape.width, d, dropout) for d in DILATIONS])
+        self.manner = nn.Linear(shape.style, 2 * shape.width, bias=False)
+        self.norm = nn.LayerNorm(shape.width)
+        self.hidden = nn.Conv1d(shape.width, shape.width, 1)
+        self.mouth = nn.Conv1d(shape.width, shape.mouth, 1)
+        nn.init.zeros_(self.mouth.weight)
+
+    def forward(
+        self, mel: Float[Tensor, "B K 80"], style: Float[Tensor, "B S"]
+    ) -> Float[Tensor, "B T M"]:
+        x = self.stem(((mel - self.mel_mean) / self.mel_scale).transpose(1, 2))
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm(x.transpose(1, 2))
+        scale, shift = self.manner(style)[:, None].chunk(2, -1)
+        x = (x * (1 + scale) + shift).transpose(1, 2)
+        return self.mouth(nn.functional.gelu(self.hidden(x))).transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class OpeningCurve:
+    """Undoes what regression does to openings: it averages over what it cannot hear, so wide
+    mouths come out narrower and shut ones ajar.
+
+    A mouth whose predicted opening is `heard` mm is moved along `direction` (coefficients per
+    millimetre of opening) until its opening is `seen` mm; both rise, ends go on straight.
+    `weights` are the millimetres of opening per coefficient, and `closed` those of the mouth at 0.
+    """
+
+    heard: Float[Tensor, "Q"]
+    seen: Float[Tensor, "Q"]
+    direction: Float[Tensor, "M"]
+    weights: Float[Tensor, "M"]
+    closed: float
+
+    def __call__(self, mouth: Float[Tensor, "T M"]) -> Float[Tensor, "T M"]:
+        opening = self.closed + mouth @ self.weights
+        return mouth + (self.corrected(opening) - opening)[:, None] * self.direction
+
+    def corrected(self, opening: Float[Tensor, "T"]) -> Float[Tensor, "T"]:
+        last = len(self.heard) - 2
+        knot = (torch.searchsorted(self.heard, opening.contiguous()) - 1).clamp(0, last)
+        slope = (self.seen[knot + 1] - self.seen[knot]) / (self.heard[knot + 1] - self.heard[knot])
+        return self.seen[knot] + slope * (opening - self.heard[knot])
+
+
+@dataclass(frozen=True, eq=False)
+class ExpressionModel:
+    """A trained network with its opening curve, ready to drive a mouth."""
+
+    network: ExpressionNetwork
+    curve: OpeningCurve
+    about: dict[str, Any]
+
+    @torch.no_grad()
+    def mouth(
+        self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
+    ) -> Float[Tensor, "T M"]:
+        """The mouth of an average speaker in each of `frames` frames at any rate.
+
+        Frame i shows the sound at its middle, `start_seconds` + (i + ½) / fps after picture 0 of
+        the clock that `audio.start` counts on; where there is no sound the mouth rests.
+        """
+        features = speech_features(audio)
+        moments = [
+            (start_seconds + (i + Fraction(1, 2)) / fps - features.start) * CLOCK
+            for i in range(frames)
+        ]
+        if not moments:
+            return torch.zeros(0, self.network.shape.mouth)
+        first = moments[0].__floor__()
+        clock = torch.cat(list(self.on_clock(features, first, moments[-1].__floor__() + 2)))
+        place = torch.tensor([float(m - first) for m in moments], dtype=torch.float64)
+        return self.curve(read_at(clock, place))
+
+    def on_clock(
+        self, features: SpeechFeatures, first: int, stop: int
+    ) -> Iterator[Float[Tensor, "N M"]]:
+        """Uncorrected outputs `first` to `stop`, block by block; output j is heard j / 50 s in."""
+        style = torch.zeros(1, self.network.shape.style)
+        for begin in range(first, stop, BLOCK):
+            end = min(begin + BLOCK, stop)
+            mel = features.section(STRIDE * begin - CONTEXT, STRIDE * (end - 1) + CONTEXT + 1)
+            yield self.network(mel[None], style)[0]
+
+    def save(self, path: Path) -> None:
+        """Weights in float16, the curve in float32."""
+        tensors = {f"network.{k}": v.half() for k, v in self.network.state_dict().items()}
+        curve = {k: getattr(self.curve, k) for k in ("heard", "seen", "direction", "weights")}
+        tensors |= {f"curve.{k}": v for k, v in curve.items()}
+        header = {"shape": vars(self.network.shape), "closed": self.curve.closed}
+        save_tensors(path, SCHEMA, tensors, {**header, "about": self.about})
+
+    @staticmethod
+    def load(path: Path) -> "ExpressionModel":
+        """Raises InputError for a file that is not an expression model of this schema."""
+        tensors, header = load_tensors(path, SCHEMA)
+        network = ExpressionNetwork(ExpressionShape(**header["shape"]))
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "curve": {}}
+        for name, value in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value.float()
+        network.load_state_dict(parts["network"])
+        curve = OpeningCurve(**parts["curve"], closed=header["closed"])
+        return ExpressionModel(network.eval(), curve, header["about"])
+
+
+def read_at(values: Float[Tensor, "N M"], place: Float[Tensor, "T"]) -> Float[Tensor, "T M"]:
+    """Rows between rows, linearly."""
+    below = place.floor().long()
+    share = (place - below).to(values.dtype)[:, None]
+    return torch.lerp(values[below], values[below + 1], share)
+
+
+@cache
+def load_driver() -> ExpressionModel:
+    """The model that ships with redub. Raises AssetError where its file is missing or damaged."""
+    with as_file(files("prior") / "expression.safetensors") as path:
+        try:
+            return ExpressionModel.load(path)
+        except InputError as error:
+            raise AssetError(
+                f"The speech model that ships with redub cannot be used ({error}) "
+                "install redub again."
+            ) from error
+
+
+def point_error(
+    predicted: Float[Tensor, "B T M"], truth: Float[Tensor, "B T M"], basis: Float[Tensor, "M P 3"]
+) -> Float[Tensor, "B T"]:
+    """Mean squared distance over the mouth's points, mm²."""
+    return torch.einsum("btm,mpc->btpc", predicted - truth, basis).square().sum(-1).mean(-1)
+
+
+def velocity_error(
+    predicted: Float[Tensor, "B T M"], truth: Float[Tensor, "B T M"], basis: Float[Tensor, "M P 3"]
+) -> Float[Tensor, "B S"]:
+    """`point_error` of the change from each moment to the next in time, mm² per step."""
+    return point_error(predicted.diff(dim=1), truth.diff(dim=1), basis)
+
+
+def closure_error(
+    predicted: Float[Tensor, "B T"], truth: Float[Tensor, "B T"], closed_millimetres: float = 1.0
+) -> Float[Tensor, "B T"]:
+    """How far open, mm², lips are predicted whose true opening is below 1 mm; 0 elsewhere."""
+    ajar = (predicted - truth.clamp_min(0)).clamp_min(0).square()
+    return torch.where(truth < closed_millimetres, ajar, torch.zeros_like(ajar))

@@ -1,0 +1,63 @@
+"""Picture losses, unreduced over the batch; the caller weights them.
+
+Colours are in [−1, 1]; `weight` [B 1 H W] says how much each pixel matters.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, l1_loss
+
+LUMA = (0.299, 0.587, 0.114)
+
+
+def weighted_l1(
+    made: Float[Tensor, "B 3 H W"], true: Float[Tensor, "B 3 H W"], weight: Tensor
+) -> Float[Tensor, "B"]:
+    """Mean absolute difference over weighted pixels."""
+    error = l1_loss(made, true, reduction="none").mean(1, keepdim=True) * weight
+    return error.flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1.0)
+
+
+def gradient_l1(
+    made: Float[Tensor, "B 3 H W"], true: Float[Tensor, "B 3 H W"], weight: Tensor, levels: int = 2
+) -> Float[Tensor, "B"]:
+    """Absolute difference of finite differences over a small pyramid: edges keep their place."""
+    total = made.new_zeros(len(made))
+    for level in range(levels):
+        if level:
+            made, true, weight = avg_pool2d(made, 2), avg_pool2d(true, 2), avg_pool2d(weight, 2)
+        error = made - true
+        across = (error[..., :, 1:] - error[..., :, :-1]).abs().mean(1, keepdim=True)
+        down = (error[..., 1:, :] - error[..., :-1, :]).abs().mean(1, keepdim=True)
+        size = weight.flatten(1).sum(1).clamp_min(1.0)
+        total = total + (across * weight[..., :, 1:]).flatten(1).sum(1) / size
+        total = total + (down * weight[..., 1:, :]).flatten(1).sum(1) / size
+    return total
+
+
+def structural(
+    made: Float[Tensor, "B 3 H W"], true: Float[Tensor, "B 3 H W"], weight: Tensor
+) -> Float[Tensor, "B"]:
+    """1 − SSIM of luma on 7 × 7 boxes (Wang et al. 2004), over weighted pixels."""
+    luma = made.new_tensor(LUMA)[:, None, None]
+    a, b = (made * luma).sum(1, keepdim=True), (true * luma).sum(1, keepdim=True)
+
+    def mean(x: Tensor) -> Tensor:
+        return avg_pool2d(x, 7, 1, 3, count_include_pad=False)
+
+    mean_a, mean_b = mean(a), mean(b)
+    variance_a = mean(a * a) - mean_a**2
+    variance_b = mean(b * b) - mean_b**2
+    covariance = mean(a * b) - mean_a * mean_b
+    c1, c2 = 0.02**2, 0.06**2  # the usual 0.01 and 0.03 times a range of 2
+    ssim = ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
+        (mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)
+    )
+    return ((1 - ssim) * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1.0)
+
+
+def attention(outer: Tensor, mouth: Tensor, lips: float) -> Float[Tensor, "B 1 H W"]:
+    """Pixel weights: 1 where a dub repaints, `lips` on the mouth and the few pixels around it."""
+    around = torch.nn.functional.max_pool2d(mouth[:, None].float(), 7, 1, 3)
+    return outer * (1 + (lips - 1) * around)

@@ -1,0 +1,248 @@
+"""Tracked people speaking: what the speech model is trained on, and how it is varied.
+
+`corpus.json` lists the examples of a folder; sound and truth then lie on one clock of 100 frames a
+second, frame k heard k / 100 seconds after the example's sound begins.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy.interpolate import PchipInterpolator
+from torch import Tensor
+
+from core.errors import InputError
+from core.progress import Reporter, Silent, reported
+from core.serial import save_json
+from face3d.track import Track
+from media.audio import load_audio
+from prior.speech import FRAME_RATE, SpeechFeatures, speech_features
+
+HELD_OUT, TRAIN = "held-out", "train"
+
+
+@dataclass(frozen=True)
+class SpeechExample:
+    """A sound or video file, the track of who speaks, and by how many of the track's frames the
+    sound is late (see `alignment.Lag`). Examples of `split` "held-out" are never trained on."""
+
+    sound: Path
+    track: Path
+    person: str
+    lag_frames: float = 0.0
+    split: str = TRAIN
+
+
+@dataclass(frozen=True, eq=False)
+class Utterance:
+    """Sound and truth of one example on the clock; `mouth` holds where `known`."""
+
+    features: SpeechFeatures
+    mouth: Float[Tensor, "K M"]
+    known: Bool[Tensor, "K"]
+    person: int
+    example: SpeechExample
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechCorpus:
+    """Utterances and the names of the people who say them, each name once."""
+
+    utterances: tuple[Utterance, ...]
+    people: tuple[str, ...]
+
+    def part(self, split: str) -> "SpeechCorpus":
+        kept = tuple(u for u in self.utterances if u.example.split == split)
+        return SpeechCorpus(kept, self.people)
+
+
+def save_examples(path: Path, examples: Sequence[SpeechExample]) -> None:
+    """Write corpus.json; paths below its folder are stored relative to it."""
+    root = path.parent.resolve()
+
+    def stored(file: Path) -> str:
+        full = file.resolve()
+        return str(full.relative_to(root) if full.is_relative_to(root) else full)
+
+    rows = [asdict(e) | {"sound": stored(e.sound), "track": stored(e.track)} for e in examples]
+    save_json(path, {"kind": "speech-corpus", "schema": 1, "examples": rows})
+
+
+def load_examples(path: Path) -> list[SpeechExample]:
+    """Read corpus.json. Raises InputError where it cannot be read or lists nothing."""
+    try:
+        document = json.loads(path.read_text())
+        rows = [
+            SpeechExample(**row | {k: path.parent / row[k] for k in ("sound", "track")})
+            for row in document["examples"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a speech corpus ({error}); "
+            "write one with sound, track and person for each example."
+        ) from error
+    if not rows:
+        raise InputError(f"{path} lists no examples; a speech corpus needs at least one.")
+    return rows
+
+
+def prepare_expression(
+    examples: Sequence[SpeechExample], reporter: Reporter | None = None
+) -> SpeechCorpus:
+    """Load every example. Raises InputError for a sound or a track that cannot be read."""
+    people = tuple(sorted({e.person for e in examples}))
+    numbers = {person: number for number, person in enumerate(people)}
+    watched = reported(examples, reporter or Silent(), "hear the corpus", len(examples))
+    return SpeechCorpus(tuple(utterance(e, numbers[e.person]) for e in watched), people)
+
+
+def utterance(example: SpeechExample, person: int) -> Utterance:
+    """One example on the clock: its track's frames stand at their middles, moved by the lag.
+
+    Between frames coefficients follow a monotone cubic, which overshoots no closure.
+    """
+    features = speech_features(load_audio(example.sound, mono=True))
+    track = Track.load(example.track)
+    frames = track.start + np.arange(len(track)) + 0.5 + example.lag_frames
+    seen = frames / float(track.fps) - float(features.start)
+    clock = np.arange(len(features.mel)) / FRAME_RATE
+    mouth = PchipInterpolator(seen, track.motion.mouth.numpy())(clock.clip(seen[0], seen[-1]))
+    place = np.searchsorted(seen, clock).clip(1, len(seen) - 1)
+    valid = track.valid.numpy()
+    known = valid[place - 1] & valid[place] & (clock >= seen[0]) & (clock <= seen[-1])
+    return Utterance(
+        features, torch.from_numpy(mouth).float(), torch.from_numpy(known), person, example
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of sound with the truth at every second frame within their context."""
+
+    mel: Float[Tensor, "B K 80"]
+    mouth: Float[Tensor, "B T M"]
+    known: Bool[Tensor, "B T"]
+    person: Int[Tensor, "B"]
+
+
+def draw_batch(
+    corpus: SpeechCorpus, size: int, outputs: int, context: int, stride: int, seed: int
+) -> Batch:
+    """Random windows. People are drawn by the root of their seconds, so that one who has spoken for
+    half an hour does not drown the others; silence is a person's mouth at rest."""
+    random = np.random.default_rng(seed)
+    by_person: dict[int, list[Utterance]] = defaultdict(list)
+    for u in corpus.utterances:
+        by_person[u.person].append(u)
+    people = sorted(by_person)
+    lengths = {p: np.array([len(u.mouth) for u in by_person[p]], float) for p in people}
+    share = np.sqrt([lengths[p].sum() for p in people])
+    rows = []
+    for person in random.choice(people, size, p=share / share.sum()):
+        pick = random.choice(len(lengths[person]), p=lengths[person] / lengths[person].sum())
+        rows.append(_window(by_person[person][pick], outputs, context, stride, random))
+    mel, mouth, known = (torch.stack(part) for part in zip(*(row[:3] for row in rows), strict=True))
+    batch = Batch(mel, mouth, known, torch.tensor([row[3] for row in rows]))
+    return with_silence(
+        Batch(vary(batch.mel, random), batch.mouth, batch.known, batch.person), random
+    )
+
+
+SPEED = 0.15
+"""Utterances are played up to this share slower or faster."""
+
+
+def _window(
+    u: Utterance, outputs: int, context: int, stride: int, random: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor, int]:
+    speed = random.uniform(1 - SPEED, 1 + SPEED)
+    span = outputs * stride * speed
+    start = random.uniform(-0.1 * span, max(len(u.mouth) - 0.9 * span, 0))
+    count = stride * (outputs - 1) + 1 + 2 * context
+    places = start + speed * (np.arange(count) - context)
+    first, last = int(np.floor(places[0])), int(np.floor(places[-1])) + 2
+    share = torch.from_numpy(places - first).float()
+    mel = _between(u.features.section(first, last), share)
+    at = share[context : count - context : stride]
+    inside = (at + first >= 0) & (at + first <= len(u.mouth) - 1)
+    clamped = (at + first).clamp(0, len(u.mouth) - 1)
+    known = inside & u.known[clamped.floor().long()] & u.known[clamped.ceil().long()]
+    padded = torch.cat([u.mouth, u.mouth[-1:]])
+    return mel, _between(padded, clamped), known, u.person
+
+
+def _between(rows: Float[Tensor, "N D"], places: Float[Tensor, "T"]) -> Float[Tensor, "T D"]:
+    below = places.floor().long()
+    return torch.lerp(rows[below], rows[below + 1], (places - below)[:, None])
+
+
+def vary(mel: Float[Tensor, "B K 80"], random: np.random.Generator) -> Float[Tensor, "B K 80"]:
+    """The same words by other throats in other rooms: vocal tract, microphone, room, noise, gain.
+
+    All on the mel's own plane: a filter adds a curve over the bands, a room smears power over time,
+    a noise adds to it.
+    """
+    count, frames, bands = mel.shape
+    floor = float(mel.min())
+    mel = torch.stack([_stretched_bands(m, random.uniform(0.86, 1.16)) for m in mel])
+    phase = torch.linspace(0, np.pi, bands)
+    curve = sum(
+        torch.from_numpy(random.normal(0, 0.22 / order**0.5, (count, 1, 1)))
+        * torch.cos(order * phase)
+        for order in range(1, 5)
+    )
+    gain = torch.from_numpy(random.uniform(-0.2, 0.2, (count, 1, 1)))
+    mel = mel + (curve + gain).float()
+    power = 100.0**mel
+    decay = torch.from_numpy(10 ** (-0.06 / random.uniform(0.15, 0.7, count))).float()
+    wet = torch.from_numpy(random.uniform(0, 0.15, count) * (random.random(count) < 0.4)).float()
+    power = power + wet[:, None, None] * _smeared(power, decay)
+    level = random.uniform(-3.2, -0.9, (count, 1, 1))
+    colour = random.normal(0, 0.3, (count, 1, 1)) * np.linspace(-1, 1, bands)
+    hiss = random.standard_gamma(4.0, (count, frames, bands)) / 4
+    noise = torch.from_numpy(100 ** (level + colour - 0.9) * hiss).float()
+    mel = (power + noise).log10() / 2
+    masked = torch.from_numpy(random.integers(0, bands - 8, count))
+    width = torch.from_numpy(random.integers(0, 9, count) * (random.random(count) < 0.5))
+    band = torch.arange(bands)
+    hidden = (band >= masked[:, None]) & (band < (masked + width)[:, None])
+    return torch.where(hidden[:, None], mel.mean(1, keepdim=True), mel).clamp_min(floor)
+
+
+def _stretched_bands(mel: Float[Tensor, "K 80"], factor: float) -> Float[Tensor, "K 80"]:
+    bands = mel.shape[1]
+    place = (torch.arange(bands) * factor).clamp(0, bands - 1.001)
+    below = place.floor().long()
+    return torch.lerp(mel[:, below], mel[:, below + 1], place - below)
+
+
+def _smeared(power: Float[Tensor, "B K 80"], decay: Float[Tensor, "B"]) -> Float[Tensor, "B K 80"]:
+    """Each frame's past, fading by `decay` a frame, over a quarter of a second."""
+    tail = torch.zeros_like(power)
+    for _ in range(25):
+        tail[:, 1:] = decay[:, None, None] * (tail[:, :-1] + power[:, :-1])
+    return tail
+
+
+SILENT_SHARE = 0.06
+
+
+def with_silence(batch: Batch, random: np.random.Generator) -> Batch:
+    """Some windows replaced by a room's hum, without speech, and a mouth at rest."""
+    count, frames, bands = batch.mel.shape
+    silent = torch.from_numpy(random.random(count) < SILENT_SHARE)
+    level = random.uniform(-4.5, -1.6, (count, 1, 1))
+    hum = level + random.normal(0, 0.3, (count, 1, 1)) * np.linspace(-1, 1, bands)
+    hum = hum + np.log10(random.standard_gamma(4.0, (count, frames, bands)) / 4) / 2
+    mel = torch.from_numpy(hum).float().clamp_min(float(batch.mel.min()))
+    return Batch(
+        torch.where(silent[:, None, None], mel, batch.mel),
+        torch.where(silent[:, None, None], torch.zeros_like(batch.mouth), batch.mouth),
+        batch.known | silent[:, None],
+        batch.person,
+    )

@@ -1,0 +1,256 @@
+"""Train the speech model: one straight loop that can be stopped and goes on where it was.
+
+Every batch, and what dropout drops, follows from the seed and the step, so a resumed run ends in
+the weights of an uninterrupted one.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from core.errors import DivergedError, InputError
+from core.progress import Step
+from core.serial import Schema, load_tensors, save_tensors
+from face3d.lips import closed_opening, mouth_opening, mouth_point_basis, opening_weights
+from face3d.morphable import MorphableModel, default_model
+from prior.expression import (
+    CLOCK,
+    CONTEXT,
+    STRIDE,
+    ExpressionModel,
+    ExpressionNetwork,
+    ExpressionShape,
+    OpeningCurve,
+    closure_error,
+    point_error,
+    velocity_error,
+)
+from prior.speech_corpus import Batch, SpeechCorpus, draw_batch
+
+CHECKPOINT = Schema("expression-training", 1)
+
+
+@dataclass(frozen=True)
+class ExpressionConfig:
+    """How the speech model is trained; the defaults made the weights that ship."""
+
+    shape: ExpressionShape = ExpressionShape()  # noqa: RUF009  frozen
+    steps: int = 1600
+    batch: int = 24
+    outputs: int = 2 * CLOCK
+    """Moments of a window that are learned from."""
+    rate: float = 1.5e-3
+    warm_up: int = 50
+    decay: float = 0.05
+    dropout: float = 0.15
+    forget_person: float = 0.35
+    """Share of windows whose speaker is not told: they teach the average speaker."""
+    point: float = 1.0
+    velocity: float = 10.0
+    closure: float = 1.0
+    coefficient: float = 0.1
+    """Keeps coefficients that hardly move the lips where the truth has them."""
+    gradient_limit: float = 1.0
+    save_every: int = 200
+    seed: int = 0
+
+
+class Learner(nn.Module):
+    """What training changes: the network and each person's manner."""
+
+    def __init__(self, config: ExpressionConfig, people: int) -> None:
+        super().__init__()
+        self.network = ExpressionNetwork(config.shape, config.dropout)
+        self.people = nn.Embedding(people, config.shape.style)
+        nn.init.normal_(self.people.weight, std=0.3)
+
+
+def train_expression(
+    corpus: SpeechCorpus, config: ExpressionConfig, checkpoint: Path
+) -> Iterator[Step]:
+    """Train on `corpus`, yielding a `Step` after each step, and keep `checkpoint` up to date.
+
+    Goes on from `checkpoint` if it exists. Raises InputError where that holds another training,
+    DivergedError where the loss is no longer a number.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        learner = Learner(config, len(corpus.people))
+    set_scales(learner.network, corpus)
+    optimiser = torch.optim.AdamW(learner.parameters(), config.rate, weight_decay=config.decay)
+    done = 0
+    if checkpoint.exists():
+        done = load_checkpoint(checkpoint, learner, optimiser, training_of(corpus, config))
+    judge = Judge(default_model(), config)
+    begin = time.monotonic()
+    for step in range(done, config.steps):
+        seed = config.seed * 1_000_003 + step
+        batch = draw_batch(corpus, config.batch, config.outputs, CONTEXT, STRIDE, seed)
+        for group in optimiser.param_groups:
+            group["lr"] = config.rate * schedule(step, config)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            told = torch.rand(config.batch, 1) >= config.forget_person
+            style = torch.where(told, learner.people(batch.person), 0.0)
+            predicted = learner.network.train()(batch.mel, style)
+        terms = judge.terms(predicted, batch)
+        loss = torch.stack(list(terms.values())).sum()
+        if not bool(torch.isfinite(loss)):
+            worst = next((k for k, v in terms.items() if not bool(torch.isfinite(v))), "sum")
+            raise DivergedError(f"training diverged at step {step} in its {worst} term.")
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(learner.parameters(), config.gradient_limit)
+        optimiser.step()
+        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
+            save_checkpoint(checkpoint, learner, optimiser, step + 1, training_of(corpus, config))
+        figures = {name: float(value.detach()) for name, value in terms.items()}
+        yield Step("train speech", step + 1, config.steps, time.monotonic() - begin, figures)
+
+
+def training_of(corpus: SpeechCorpus, config: ExpressionConfig) -> dict[str, Any]:
+    """What a checkpoint must agree on to be gone on with."""
+    return {"config": asdict(config), "people": list(corpus.people)}
+
+
+def schedule(step: int, config: ExpressionConfig) -> float:
+    """Linear warm-up, then half a cosine down to 0."""
+    if step < config.warm_up:
+        return (step + 1) / config.warm_up
+    share = (step - config.warm_up) / max(1, config.steps - config.warm_up)
+    return 0.5 * (1 + math.cos(math.pi * share))
+
+
+def set_scales(network: ExpressionNetwork, corpus: SpeechCorpus) -> None:
+    """Mean and deviation of each mel band over the corpus."""
+    mel = torch.cat([u.features.mel for u in corpus.utterances])
+    network.mel_mean.copy_(mel.mean(0))
+    network.mel_scale.copy_(mel.std(0).clamp_min(0.1))
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Weighs the losses of a batch."""
+
+    model: MorphableModel
+    config: ExpressionConfig
+
+    def terms(self, predicted: Float[Tensor, "B T M"], batch: Batch) -> dict[str, Tensor]:
+        """Each weighted term, averaged over the moments whose truth is known."""
+        basis = mouth_point_basis(self.model)
+        openings = (mouth_opening(self.model, m) for m in (predicted, batch.mouth))
+        both = batch.known[:, 1:] & batch.known[:, :-1]
+        c = self.config
+        return {
+            "point": c.point * _mean(point_error(predicted, batch.mouth, basis), batch.known),
+            "velocity": c.velocity * _mean(velocity_error(predicted, batch.mouth, basis), both),
+            "closure": c.closure * _mean(closure_error(*openings), batch.known),
+            "coefficient": c.coefficient
+            * _mean((predicted - batch.mouth).square().mean(-1), batch.known),
+        }
+
+
+def _mean(values: Float[Tensor, "B T"], known: Tensor) -> Tensor:
+    return (values * known).sum() / known.sum().clamp_min(1)
+
+
+def save_checkpoint(
+    path: Path,
+    learner: Learner,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    training: dict[str, Any],
+) -> None:
+    """Weights and the optimiser's memory after `step` steps."""
+    tensors = {f"learner.{name}": value for name, value in learner.state_dict().items()}
+    for number, memory in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": value for name, value in memory.items()}
+    save_tensors(path, CHECKPOINT, tensors, {"step": step, "training": training})
+
+
+def load_checkpoint(
+    path: Path, learner: Learner, optimiser: torch.optim.Optimizer, training: dict[str, Any]
+) -> int:
+    """Restore what `save_checkpoint` kept; returns the number of steps done."""
+    tensors, header = load_tensors(path, CHECKPOINT)
+    if header["training"] != training:
+        raise InputError(
+            f"{path} belongs to a training with another configuration or other people; "
+            "choose another folder or remove it."
+        )
+    parts: dict[str, dict[str, Tensor]] = {"learner": {}, "optimiser": {}}
+    for name, value in tensors.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = value
+    learner.load_state_dict(parts["learner"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in parts["optimiser"].items():
+        number, _, key = name.partition(".")
+        state.setdefault(int(number), {})[key] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+    return header["step"]
+
+
+def load_learner(path: Path, config: ExpressionConfig, corpus: SpeechCorpus) -> Learner:
+    """The learner that a checkpoint holds."""
+    learner = Learner(config, len(corpus.people))
+    optimiser = torch.optim.AdamW(learner.parameters())
+    load_checkpoint(path, learner, optimiser, training_of(corpus, config))
+    return learner.eval()
+
+
+QUANTILES = torch.tensor([0.02, 0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 0.96, 0.99])
+
+
+@torch.no_grad()
+def finished(learner: Learner, corpus: SpeechCorpus, about: dict[str, Any]) -> ExpressionModel:
+    """The trained network with the opening curve that the people of `corpus` ask for."""
+    network = learner.network.eval()
+    curve = fit_curve(network, corpus, default_model())
+    return ExpressionModel(network, curve, about)
+
+
+@torch.no_grad()
+def fit_curve(
+    network: ExpressionNetwork, corpus: SpeechCorpus, model: MorphableModel
+) -> OpeningCurve:
+    """The curve that gives predicted openings the quantiles of the true ones.
+
+    Quantiles are taken for each person and averaged, so that everyone counts the same.
+    """
+    straight = identity_curve(model)
+    driver = ExpressionModel(network, straight, {})
+    heard: dict[int, list[Tensor]] = {}
+    seen: dict[int, list[Tensor]] = {}
+    for u in corpus.utterances:
+        outputs = torch.cat(list(driver.on_clock(u.features, 0, (len(u.mouth) + 1) // STRIDE)))
+        known = u.known[::STRIDE][: len(outputs)]
+        heard.setdefault(u.person, []).append(outputs[known])
+        seen.setdefault(u.person, []).append(u.mouth[::STRIDE][: len(outputs)][known])
+    truth = torch.cat([m for mouths in seen.values() for m in mouths])
+    opening = mouth_opening(model, truth)
+    centred = opening - opening.mean()
+    direction = centred @ (truth - truth.mean(0)) / centred.square().sum()
+    knots = []
+    for mouths in (heard, seen):
+        people = [mouth_opening(model, torch.cat(m)).quantile(QUANTILES) for m in mouths.values()]
+        knots.append(torch.stack(people).mean(0))
+    return OpeningCurve(
+        knots[0], knots[1], direction / (direction @ straight.weights), straight.weights,
+        straight.closed,
+    )  # fmt: skip
+
+
+def identity_curve(model: MorphableModel) -> OpeningCurve:
+    """The curve that changes nothing."""
+    weights = opening_weights(model)
+    ends = torch.tensor([0.0, 1.0])
+    return OpeningCurve(ends, ends.clone(), torch.zeros_like(weights), weights, closed_opening(model))

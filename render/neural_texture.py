@@ -1,0 +1,34 @@
+"""A learnable texture: sixteen features a texel, the first three of which are the person's colours."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from render.sampling import sample_texture
+
+CHANNELS = 16
+COLOURS = 3
+SIZE = 256
+
+
+class NeuralTexture(nn.Module):
+    """Features `[C R R]` over the UV square (Thies et al. 2019), looked up bilinearly.
+
+    Colours are network values: rgb_coded scaled to [−1, 1].
+    """
+
+    def __init__(self, features: Float[Tensor, "C R R"]) -> None:
+        super().__init__()
+        self.features = nn.Parameter(features.clone())
+
+    def forward(
+        self, uv: Float[Tensor, "B 2 H W"], mask: Float[Tensor, "B 1 H W"]
+    ) -> Float[Tensor, "B C H W"]:
+        return sample_texture(self.features[None], uv, mask)
+
+
+def composed(
+    colours: Float[Tensor, "3 R R"], features: Float[Tensor, "D R R"]
+) -> Float[Tensor, "C R R"]:
+    """A texture's start values from a person's colours and features learned over others."""
+    return torch.cat([colours, features])
