@@ -48,7 +48,7 @@ def test_seeking_is_exact_to_the_frame(make_clip: Callable, numbered: Callable, 
 
 def test_variable_rate_keeps_every_stamp(make_clip: Callable, numbered: Callable) -> None:
     """Kills stamps recomputed from a rate, and sample edges that ignore them."""
-    stamps = [0, 1000, 4000, 4500, 9000, 30000]
+    stamps = [0, 1001, 4003, 4500, 9007, 30001]
     clip = Clip.open(make_clip(numbered(6), stamps=stamps, options=INTER))
     np.testing.assert_array_equal(clip.pts, stamps)
     assert [frame.pts for frame in clip.frames()] == stamps
@@ -64,6 +64,16 @@ def test_stamps_that_do_not_start_at_zero(make_clip: Callable, numbered: Callabl
     clip = Clip.open(make_clip(numbered(20), stamps=stamps, name="plate.ts", options=INTER))
     assert [number_of(frame) for frame in clip.frames()] == list(range(20))
     assert clip.sample_edges(48000)[0] == 0
+
+
+def test_a_lead_in_that_is_never_shown(make_clip: Callable, numbered: Callable) -> None:
+    """Kills promising the frames an edit list hides, and losing those that lean on them."""
+    stamps = [1001 * (index - 3) for index in range(20)]
+    path = make_clip(numbered(20), stamps=stamps, options={**INTER, "bf": "0"})
+    clip = Clip.open(path)
+    assert clip.pts[0] == 0
+    assert [number_of(frame) for frame in clip.frames()] == list(range(3, 20))
+    assert number_of(next(clip.frames(range(10, 11)))) == 13
 
 
 @pytest.mark.parametrize("degrees", [90, 180, -90])

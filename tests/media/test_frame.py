@@ -100,7 +100,7 @@ def test_rgb_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("width", "height", "matrix"),
-    [(720, 576, 5), (1280, 720, 1), (720, 1280, 1), (512, 512, 5), (1920, 1080, 1)],
+    [(720, 576, 5), (1280, 720, 1), (720, 1280, 1), (360, 640, 5), (512, 512, 5), (1920, 1080, 1)],
 )
 def test_untagged_colour_is_guessed_by_size(width: int, height: int, matrix: int) -> None:
     """Kills one matrix for all, and a guess by height alone, which takes portrait for tall."""

@@ -122,6 +122,17 @@ def test_speech_in_mkv_is_exact(
     np.testing.assert_array_equal(sound.samples, speech.samples)
 
 
+def test_speech_that_begins_before_the_picture_is_cut(
+    make_clip: Callable, numbered: Callable, tone: Callable, tmp_path: Path
+) -> None:
+    """Kills negative stamps, for which a container moves the whole picture later."""
+    speech = Audio(tone(48000, 1.0), 48000, Fraction(-1, 4))
+    result = copied(Clip.open(make_clip(numbered(30))), tmp_path / "out.mkv", speech=speech)
+    sound = load_audio(result.path)
+    assert (sound.start, result.pts[0]) == (0, 0)
+    assert np.abs(sound.samples - speech.samples[:, 12000:]).max() < 1e-6
+
+
 @pytest.mark.parametrize("rate", [44100, 22050])
 def test_speech_in_mp4_keeps_rate_and_time(
     make_clip: Callable, numbered: Callable, tone: Callable, tmp_path: Path, rate: int
