@@ -109,7 +109,9 @@ def padded(line: Line) -> Line:
     per_frame = int(line.rate / FPS)
     tail = -(lead + len(line.samples)) % per_frame + 4 * per_frame
     end = (lead + len(line.samples)) / line.rate
-    spoken = [Phoneme(p.symbol, p.start + LEAD_SECONDS, p.end + LEAD_SECONDS) for p in line.phonemes]
+    spoken = [
+        Phoneme(p.symbol, p.start + LEAD_SECONDS, p.end + LEAD_SECONDS) for p in line.phonemes
+    ]
     return Line(
         line.text,
         np.pad(line.samples, (lead, tail)),

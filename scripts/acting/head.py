@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
@@ -29,6 +30,10 @@ _MATERIALS = {
     "M_ScleraRight": EYE,
 }
 _METRES = 0.01  # the model is in centimetres
+# The model has no cheeks inside: a plate across the throat keeps the backdrop out of the mouth.
+_THROAT = np.array(
+    [[-4.5, -5.5, 3.5], [4.5, -5.5, 3.5], [4.5, -0.2, 3.5], [-4.5, -0.2, 3.5]], np.float32
+)
 # Pairs of iBUG-68 points that face each other across the lips' seam, from right corner to left.
 _SEAM_UPPER, _SEAM_LOWER = [60, 61, 62, 63, 64], [60, 67, 66, 65, 64]
 
@@ -67,17 +72,22 @@ def load_head(path: Path, seed: int, strength: float) -> Head:
         names = [str(name) for name in model["expression_names"]]
         materials = [str(name) for name in model["materials"]]
     except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path} is not ict_facekit.npz ({error}); give --ict its path.") from error
-    canonical = tensor(model["neutral"])
+        raise InputError(
+            f"{path} is not ict_facekit.npz ({error}); give --ict its path."
+        ) from error
+    canonical = tensor(np.concatenate([model["neutral"], _THROAT]))
+    still = len(_THROAT)
     draw = torch.randn(40, generator=torch.Generator().manual_seed(seed)) * strength
-    rest = canonical + torch.einsum("s,svc->vc", draw, tensor(model["identity"][:40]))
+    identity = torch.einsum("s,svc->vc", draw, tensor(model["identity"][:40]))
+    rest = canonical + F.pad(identity, (0, 0, 0, still))
 
     quads = model["faces"]
     kind = np.array([_MATERIALS.get(name, -1) for name in materials])[model["face_material"]]
     quads, kind = quads[kind >= 0], kind[kind >= 0]
     four = quads[:, 3] >= 0
-    triangles = np.concatenate([quads[:, :3], quads[four][:, [0, 2, 3]]])
-    material = np.concatenate([kind, kind[four]])
+    throat = len(model["neutral"]) + np.array([[0, 1, 2], [0, 2, 3]])
+    triangles = np.concatenate([quads[:, :3], quads[four][:, [0, 2, 3]], throat])
+    material = np.concatenate([kind, kind[four], [GUMS, GUMS]])
     triangles = torch.from_numpy(triangles.astype(np.int32))
     material = torch.from_numpy(material.astype(np.int64))
     landmarks = torch.from_numpy(model["landmarks68"])
@@ -92,7 +102,7 @@ def load_head(path: Path, seed: int, strength: float) -> Head:
         rest=with_hair(rest * _METRES, canonical * _METRES, triangles),
         canonical=canonical * _METRES,
         controls={
-            name: tensor(delta) * _METRES
+            name: F.pad(tensor(delta), (0, 0, 0, still)) * _METRES
             for name, delta in zip(names, model["expression"], strict=True)
         },
         triangles=triangles,
@@ -190,5 +200,7 @@ def placed_vertices(
     """Camera-space vertices: the head moves rigidly, the neck bends, the shoulders stay."""
     moved = vertices @ matrix_from_axis_angle(rotation).T + translation
     still = vertices + translation
-    follows = smoothstep(-0.17, -0.075, head.canonical[:, 1]) + smoothstep(0.0, 0.04, head.canonical[:, 2])
+    follows = smoothstep(-0.17, -0.075, head.canonical[:, 1]) + smoothstep(
+        0.0, 0.04, head.canonical[:, 2]
+    )
     return still + follows.clamp(max=1)[:, None] * (moved - still)

@@ -4,7 +4,7 @@ Directions point from the surface to the light, camera space. Colours are linear
 """
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 

@@ -51,7 +51,9 @@ def detected_lips(pictures: Sequence[np.ndarray], still: bool) -> list[np.ndarra
                 continue
             height, width = picture.shape[:2]
             marks = faces[0].landmark
-            found.append(np.array([(marks[i].x * width, marks[i].y * height) for i in LIP_LANDMARKS]))
+            found.append(
+                np.array([(marks[i].x * width, marks[i].y * height) for i in LIP_LANDMARKS])
+            )
     return found
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
@@ -27,7 +27,7 @@ _SEAM_UPPER, _SEAM_LOWER = [60, 61, 62, 63, 64], [60, 67, 66, 65, 64]
 SKIN_TONE = (0.54, 0.325, 0.235)
 LIP_TONE = (0.40, 0.135, 0.125)
 HAIR_TONE = (0.045, 0.026, 0.016)
-IVORY = (0.72, 0.66, 0.53)
+IVORY = (0.74, 0.64, 0.48)
 GUM_TONE = (0.36, 0.11, 0.11)
 TONGUE_TONE = (0.46, 0.16, 0.15)
 CLOTH_TONE = (0.035, 0.075, 0.10)
@@ -70,12 +70,12 @@ class Paint:
     def looked_up(self, canonical: Float[Tensor, "N 3"]) -> tuple[Tensor, ...]:
         """The maps at points, each `[N]`, in metres (brows: 0 to 1)."""
         grid = canonical[:, :2] * torch.tensor([1, -1]) / _EXTENT
-        found = F.grid_sample(self.maps, grid[None, None], align_corners=False, padding_mode="border")
+        found = F.grid_sample(
+            self.maps, grid[None, None], align_corners=False, padding_mode="border"
+        )
         return found[0, :, 0].unbind(0)
 
-    def surface(
-        self, canonical: Float[Tensor, "N 3"], material: Int64[Tensor, " N"]
-    ) -> Surface:
+    def surface(self, canonical: Float[Tensor, "N 3"], material: Int64[Tensor, " N"]) -> Surface:
         """Paint of visible points."""
         parts = {
             SKIN: self.skin,
@@ -121,9 +121,11 @@ class Paint:
         albedo = albedo * (1 - 0.10 * rim)[:, None]
         albedo = blend(albedo, (0.10, 0.02, 0.02), 0.6 * torch.exp(-((seam / 0.0009) ** 2)) * lip)
 
-        strands = 0.82 + 0.2 * value_noise(p * torch.tensor([900.0, 420, 300]), 9)
+        strands = 0.9 + 0.15 * value_noise(p * torch.tensor([900.0, 420, 300]), 9)
         albedo = blend(albedo, HAIR_TONE, (brow * strands.clamp(0, 1)).clamp(0, 0.92) * front)
-        lash = 0.9 * torch.exp(-((upper_lid / 0.0013) ** 2)) + 0.45 * torch.exp(-((lids / 0.0008) ** 2))
+        lash = 0.9 * torch.exp(-((upper_lid / 0.0013) ** 2)) + 0.45 * torch.exp(
+            -((lids / 0.0008) ** 2)
+        )
         albedo = blend(albedo, (0.025, 0.014, 0.010), lash.clamp(0, 0.93) * front)
 
         hair = smoothstep(-0.005, 0.008, hair_height(p) + 0.0016 * value_noise(p * 700, 13))
@@ -135,9 +137,12 @@ class Paint:
         albedo = torch.lerp(albedo, tone(CLOTH_TONE, p) * knit[:, None], cloth[:, None])
 
         matt = (1 - cloth) * (1 - 0.5 * hair)
-        gloss = (0.10 + 0.22 * lip + 0.05 * spot(x, y, 0, 0.01, 0.02)) * matt
+        gloss = (0.10 + 0.14 * lip + 0.05 * spot(x, y, 0, 0.01, 0.02)) * matt
         gloss = gloss * (1 + 0.3 * fine).clamp(0.3)
-        return Surface(albedo, gloss, 18 + 30 * lip, torch.ones(len(p)))
+        within = (x.abs() < 0.0095) & (y < 0.006) & (p[:, 2] > 0.07) & (p[:, 2] < 0.112)
+        nostril = smoothstep(-0.0092, -0.0078, y) * within
+        openness = 1 - 0.88 * nostril
+        return Surface(albedo, gloss * openness, 18 + 30 * lip, openness)
 
     def gums(self, p: Float[Tensor, "N 3"]) -> Surface:
         """Tongue and gums, darker the deeper they lie."""
@@ -153,8 +158,8 @@ class Paint:
         x, y, z = p.unbind(-1)
         neck = smoothstep(0.008, 0.018, (y + 0.0342).abs())
         colour = torch.lerp(tone(IVORY, p), tone((0.60, 0.46, 0.30), p), neck[:, None])
-        openness = torch.exp(-((0.107 - z).clamp(0) / 0.016))
-        return Surface(colour, 0.35 * openness, torch.full_like(x, 60), openness)
+        openness = torch.exp(-((0.107 - z).clamp(0) / 0.010))
+        return Surface(colour, 0.25 * openness**2, torch.full_like(x, 60), openness)
 
     def eye(self, p: Float[Tensor, "N 3"]) -> Surface:
         """Sclera, iris with fibres and a dark limbus, pupil; cornea is only a highlight."""
@@ -168,7 +173,9 @@ class Paint:
         around = torch.stack([6 * angle.cos(), 6 * angle.sin(), radius * 400], -1)
         fibre = fractal_noise(around, 23, 2)
         iris = torch.lerp(
-            tone((0.16, 0.10, 0.045), p), tone((0.07, 0.11, 0.09), p), smoothstep(0.003, 0.0052, radius)[:, None]
+            tone((0.16, 0.10, 0.045), p),
+            tone((0.07, 0.11, 0.09), p),
+            smoothstep(0.003, 0.0052, radius)[:, None],
         )
         iris = iris * (1 + 0.35 * fibre).clamp(0.3)[:, None]
         iris = iris * (1 - 0.75 * smoothstep(0.0048, 0.0058, radius))[:, None]
@@ -222,7 +229,7 @@ def smooth_ring(points: np.ndarray, corners: tuple[int, int]) -> np.ndarray:
 def inside_distance(ring: np.ndarray) -> np.ndarray:
     """Metres to a closed curve, positive inside."""
     mask = np.zeros((_MAP, _MAP), np.uint8)
-    cv2.fillPoly(mask, [np.round(map_pixels(ring) * 16).astype(np.int32)], 1, shift=4)
+    cv2.fillPoly(mask, [np.round(map_pixels(ring) * 16).astype(np.int32)], (1,), shift=4)
     inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5)
     return (inside - outside) * (2 * _EXTENT / _MAP)
@@ -232,7 +239,7 @@ def line_distance(lines: list[np.ndarray]) -> np.ndarray:
     """Metres to the nearest of some open curves."""
     canvas = np.ones((_MAP, _MAP), np.uint8)
     drawn = [np.round(map_pixels(line) * 16).astype(np.int32) for line in lines]
-    cv2.polylines(canvas, drawn, False, 0, 1, shift=4)
+    cv2.polylines(canvas, drawn, False, (0,), 1, shift=4)
     return cv2.distanceTransform(canvas, cv2.DIST_L2, 5) * (2 * _EXTENT / _MAP)
 
 
@@ -245,5 +252,5 @@ def brow_depth(points: np.ndarray) -> np.ndarray:
     depth = np.zeros((_MAP, _MAP), np.float32)
     for (x, y), share in zip(map_pixels(path), along, strict=True):
         half = (0.0042 - 0.0026 * share) * _MAP / (2 * _EXTENT)
-        cv2.circle(depth, (round(x), round(y)), round(half), 1.0, -1)
+        cv2.circle(depth, (round(x), round(y)), round(half), (1.0,), -1)
     return cv2.GaussianBlur(depth, (0, 0), 11)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
@@ -133,7 +133,9 @@ def coded(linear: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
     exposed = linear.clamp(0) * _EXPOSURE
     knee = 0.7
     over = (exposed - knee).clamp(0)
-    rolled = torch.where(exposed > knee, knee + (1 - knee) * (1 - torch.exp(-over / (1 - knee))), exposed)
+    rolled = torch.where(
+        exposed > knee, knee + (1 - knee) * (1 - torch.exp(-over / (1 - knee))), exposed
+    )
     return torch.where(
         rolled <= 0.0031308, 12.92 * rolled, 1.055 * rolled.clamp(1e-8) ** (1 / 2.4) - 0.055
     )

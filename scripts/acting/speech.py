@@ -78,9 +78,7 @@ def _synthesiser() -> tuple[ctypes.CDLL, int]:
     return library, library.espeak_Initialize(_SYNCHRONOUS, 0, None, _PHONEME_EVENTS_IN_IPA)
 
 
-def speak(
-    text: str, *, voice: str, words_per_minute: int, pitch: int, pitch_range: int
-) -> Line:
+def speak(text: str, *, voice: str, words_per_minute: int, pitch: int, pitch_range: int) -> Line:
     """Say `text` and note when each phoneme starts. Raises AssetError without espeak-ng."""
     library, rate = _synthesiser()
     chunks: list[np.ndarray] = []
