@@ -44,10 +44,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise unwritable(path, error) from error
     os.close(handle)
-    os.chmod(name, 0o644)
     temporary = Path(name)
     try:
         yield temporary
+        temporary.chmod(0o644)  # mkstemp keeps its file to its maker
         os.replace(temporary, path)
     except OSError as error:
         raise unwritable(path, error) from error

@@ -96,6 +96,39 @@ def _grid_triangles(rows: int, columns: int, closed: bool = False) -> np.ndarray
     return np.array(faces, np.int32)
 
 
+def cut_along(
+    face: np.ndarray, face_uv: np.ndarray, triangles: np.ndarray, height: np.ndarray
+) -> tuple[np.ndarray, Part]:
+    """Split triangles where `height` [468] changes sign: a smooth line bounds what a dub repaints.
+
+    Returns the new triangles [F 3], and the line's vertices, numbered from 468 on, as a part
+    without triangles of its own.
+    """
+    ends: dict[tuple[int, int], int] = {}
+
+    def crossing(a: int, b: int) -> int:
+        return 468 + ends.setdefault((min(a, b), max(a, b)), len(ends))
+
+    result = []
+    for a, b, c in triangles.tolist():
+        for _ in range(3):  # turn the triangle until its lone corner comes first
+            if (height[a] < 0) != (height[b] < 0) and (height[a] < 0) != (height[c] < 0):
+                break
+            a, b, c = b, c, a
+        else:
+            result.append((a, b, c))
+            continue
+        p, q = crossing(a, b), crossing(a, c)
+        result += [(a, p, q), (p, b, c), (p, c, q)]
+    weights = np.zeros((len(ends), 468))
+    for row, (a, b) in enumerate(ends):
+        share = height[a] / (height[a] - height[b])
+        weights[row, a], weights[row, b] = 1 - share, share
+    nothing = np.empty((0, 3), np.int32)
+    rule = _follow(weights)
+    return np.array(result, np.int32), Part(weights @ face, nothing, weights @ face_uv, rule, rule)
+
+
 def skirt(face: np.ndarray, face_uv: np.ndarray) -> Part:
     """Two rows below and behind the jaw line, following it less and less."""
     jaw = list(JAW_LINE)

@@ -28,7 +28,7 @@ BLOCK_FRAMES = 60 * FRAME_RATE
 FLOOR_DECIBELS = -70.0
 """Silence, below the speech level."""
 DECIBELS_A_UNIT = 20.0
-QUIETEST_SPEECH_DBFS = -40.0
+QUIETEST_SPEECH_DBFS = -35.0
 """A line without anything louder is room tone: it is not turned up until it sounds like speech."""
 
 

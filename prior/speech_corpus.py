@@ -165,7 +165,8 @@ def _window(
     start = random.uniform(-0.1 * span, max(len(u.mouth) - 0.9 * span, 0))
     count = stride * (outputs - 1) + 1 + 2 * context
     places = start + speed * (np.arange(count) - context)
-    first, last = int(np.floor(places[0])), int(np.floor(places[-1])) + 2
+    # One row more than needed: in float32 the last place may round up to its next row.
+    first, last = int(np.floor(places[0])), int(np.floor(places[-1])) + 3
     share = torch.from_numpy(places - first).float()
     mel = _between(u.features.section(first, last), share)
     at = share[context : count - context : stride]
@@ -229,14 +230,14 @@ def _smeared(power: Float[Tensor, "B K 80"], decay: Float[Tensor, "B"]) -> Float
     return tail
 
 
-SILENT_SHARE = 0.06
+SILENT_SHARE = 0.08
 
 
 def with_silence(batch: Batch, random: np.random.Generator) -> Batch:
     """Some windows replaced by a room's hum, without speech, and a mouth at rest."""
     count, frames, bands = batch.mel.shape
     silent = torch.from_numpy(random.random(count) < SILENT_SHARE)
-    level = random.uniform(-4.5, -1.6, (count, 1, 1))
+    level = random.uniform(-4.5, -1.3, (count, 1, 1))
     hum = level + random.normal(0, 0.3, (count, 1, 1)) * np.linspace(-1, 1, bands)
     hum = hum + np.log10(random.standard_gamma(4.0, (count, frames, bands)) / 4) / 2
     mel = torch.from_numpy(hum).float().clamp_min(float(batch.mel.min()))

@@ -42,19 +42,19 @@ class ExpressionConfig:
     """How the speech model is trained; the defaults made the weights that ship."""
 
     shape: ExpressionShape = ExpressionShape()  # noqa: RUF009  frozen
-    steps: int = 1600
+    steps: int = 1500
     batch: int = 24
     outputs: int = 2 * CLOCK
     """Moments of a window that are learned from."""
     rate: float = 1.5e-3
     warm_up: int = 50
     decay: float = 0.05
-    dropout: float = 0.15
+    dropout: float = 0.2
     forget_person: float = 0.35
     """Share of windows whose speaker is not told: they teach the average speaker."""
     point: float = 1.0
     velocity: float = 10.0
-    closure: float = 1.0
+    closure: float = 3.0
     coefficient: float = 0.1
     """Keeps coefficients that hardly move the lips where the truth has them."""
     gradient_limit: float = 1.0
@@ -145,13 +145,13 @@ class Judge:
     def terms(self, predicted: Float[Tensor, "B T M"], batch: Batch) -> dict[str, Tensor]:
         """Each weighted term, averaged over the moments whose truth is known."""
         basis = mouth_point_basis(self.model)
-        openings = (mouth_opening(self.model, m) for m in (predicted, batch.mouth))
+        heard, seen = (mouth_opening(self.model, m) for m in (predicted, batch.mouth))
         both = batch.known[:, 1:] & batch.known[:, :-1]
         c = self.config
         return {
             "point": c.point * _mean(point_error(predicted, batch.mouth, basis), batch.known),
             "velocity": c.velocity * _mean(velocity_error(predicted, batch.mouth, basis), both),
-            "closure": c.closure * _mean(closure_error(*openings), batch.known),
+            "closure": c.closure * _mean(closure_error(heard, seen), batch.known),
             "coefficient": c.coefficient
             * _mean((predicted - batch.mouth).square().mean(-1), batch.known),
         }
@@ -253,4 +253,6 @@ def identity_curve(model: MorphableModel) -> OpeningCurve:
     """The curve that changes nothing."""
     weights = opening_weights(model)
     ends = torch.tensor([0.0, 1.0])
-    return OpeningCurve(ends, ends.clone(), torch.zeros_like(weights), weights, closed_opening(model))
+    return OpeningCurve(
+        ends, ends.clone(), torch.zeros_like(weights), weights, closed_opening(model)
+    )

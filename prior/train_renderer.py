@@ -1,7 +1,7 @@
 """Train the rendering prior: one network, one texture a clip, many people.
 
 A sample is a frame of some person with references from the same clip, at least five frames away.
-Half of the people's light is tinted, so that the network copies colour instead of knowing it.
+Half of the samples are tinted, so that the network copies colour instead of knowing it.
 """
 
 from collections import defaultdict
@@ -61,12 +61,20 @@ class TrainingClip:
     bank: ReferenceBank
     distance: Float[Tensor, "N N"]
     colours: Float[Tensor, "3 R R"]
+    seen: Float[Tensor, "R R"]
     about: dict[str, str]
 
 
 def load_clip(path: Path, model: MorphableModel) -> TrainingClip:
-    """Read a corpus clip and work out what every step needs again and again."""
+    """A clip of a corpus, ready to train on."""
     windows, about = load_windows(path)
+    return training_clip(windows, model, about)
+
+
+def training_clip(
+    windows: Windows, model: MorphableModel, about: dict[str, str]
+) -> TrainingClip:
+    """Work out what every step needs again and again. The windows carry `MARGIN`."""
     cameras = [windows.camera(i) for i in range(len(windows))]
     motion, identity = windows.motion, windows.identity
     outer = torch.cat(
@@ -79,8 +87,7 @@ def load_clip(path: Path, model: MorphableModel) -> TrainingClip:
     spread = torch.linspace(0, len(windows) - 1, min(40, len(windows))).long()
     views = [look(model, identity, motion[i : i + 1], cameras[i]) for i in spread]
     colours, weight = unwrap(views, windows.images[spread], SIZE)
-    colours = filled(colours, weight, torch.zeros_like(colours))
-    return TrainingClip(about["person"], windows, outer, bank, distance, colours, about)
+    return TrainingClip(about["person"], windows, outer, bank, distance, colours, weight, about)
 
 
 def draw_sample(
@@ -107,6 +114,10 @@ def draw_sample(
     return assembled(model, view, outer, image, clip.bank, chosen), image
 
 
+def _start_colours(clip: TrainingClip) -> Tensor:
+    return filled(clip.colours, clip.seen, torch.zeros_like(clip.colours))
+
+
 class PriorState(nn.Module):
     """Everything that training learns: the network, shared features, each clip's own texture."""
 
@@ -116,7 +127,7 @@ class PriorState(nn.Module):
         self.features = nn.Parameter(torch.zeros(CHANNELS - COLOURS, SIZE, SIZE))
         self.own = nn.ParameterList(
             [
-                nn.Parameter(torch.cat([clip.colours, torch.zeros_like(self.features)]))
+                nn.Parameter(torch.cat([_start_colours(clip), torch.zeros_like(self.features)]))
                 for clip in clips
             ]
         )
@@ -203,7 +214,8 @@ def train_renderer(
         nn.utils.clip_grad_norm_(state.renderer.parameters(), 1.0)
         optimiser.step()
         step += 1
-        average = float(loss) if step == 1 else 0.98 * average + 0.02 * float(loss)
+        value = float(loss.detach())
+        average = value if step == 1 else 0.98 * average + 0.02 * value
         if preview and step % 200 == 0:
             preview(made.detach(), true, seen)
         if monotonic() - saved > config.checkpoint_seconds:

@@ -19,9 +19,11 @@ from face3d import anatomy
 from face3d.landmarks import Landmarks, detect_landmarks, mouth_gap
 from face3d.morphable import MorphableModel
 from face3d.topology import (
+    CHIN,
     EYE_OUTER_LEFT,
     EYE_OUTER_RIGHT,
     INNER_PAIRS,
+    JAW_LINE,
     LANDMARKS,
     LIPS,
     NOSE_BASE,
@@ -140,6 +142,9 @@ def learn(people: dict[str, np.ndarray], identity: int, mouth: int, upper: int) 
         "mouth": components(motion * share[:, None], lips, mouth),
         "upper": components(motion * (1 - share)[:, None], np.ones(LANDMARKS), upper),
     }
+    # A component's sign is arbitrary, but the first of the mouth is the jaw: it opens as it grows.
+    jaw = bases["mouth"][0][0]
+    jaw *= -np.sign(jaw[list(CHIN), 1].sum())
     explained = {name: round(part, 4) for name, (_, part) in bases.items()}
     return completed(centre, *(basis for basis, _ in bases.values()), about={
         "people": sorted(people), "explained_variance": explained,
@@ -151,7 +156,10 @@ def completed(
 ) -> MorphableModel:
     """Join our anatomy to a face and its bases [K 468 3]."""
     uv = anatomy.face_uv(face)
+    line = face[NOSE_BASE, 1] - 0.004
+    triangles, cut = anatomy.cut_along(face, uv, tesselation(), face[:, 1] - line)
     parts = [
+        cut,
         anatomy.skirt(face, uv),
         anatomy.upper_teeth(face),
         anatomy.lower_teeth(face),
@@ -164,12 +172,14 @@ def completed(
         return np.concatenate([basis, *more], axis=1)
 
     starts = np.cumsum([LANDMARKS, *(len(part.rest) for part in parts)])
-    triangles = [tesselation(), *(p.triangles + s for p, s in zip(parts, starts, strict=False))]
-    lower_face = face[:, 1] < face[NOSE_BASE, 1] - 0.004
-    lower = np.concatenate([lower_face, np.ones(starts[-1] - LANDMARKS, bool)])
-    inside = np.arange(starts[-1]) >= starts[1]
-    mouth_all = extend(mouth, [p.motion_rule for p in parts])
-    nothing = [np.zeros_like(p.motion_rule) for p in parts]
+    own = [p.triangles + start for p, start in zip(parts, starts, strict=False)]
+    below = face[:, 1] < line
+    skirt_below = np.tile(below[list(JAW_LINE)], len(anatomy.SKIRT_ROWS) + 1)
+    rest = np.ones(starts[-1] - starts[2], bool)
+    inside = np.arange(starts[-1]) >= starts[2]
+    moving = [p.motion_rule for p in parts]
+    # Brows and lids move the cut, which lies on the face, but neither the skirt nor the mouth.
+    still = [cut.motion_rule, *(np.zeros_like(rule) for rule in moving[1:])]
 
     def tensor(values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values, np.float32))
@@ -177,11 +187,13 @@ def completed(
     return MorphableModel(
         mean=tensor(np.concatenate([face, *(p.rest for p in parts)])),
         identity=tensor(extend(identity, [p.shape_rule for p in parts])),
-        mouth=tensor(mouth_all),
-        upper=tensor(extend(upper, nothing)),
-        triangles=torch.from_numpy(np.concatenate(triangles).astype(np.int32)),
+        mouth=tensor(extend(mouth, moving)),
+        upper=tensor(extend(upper, still)),
+        triangles=torch.from_numpy(np.concatenate([triangles, *own]).astype(np.int32)),
         uv=tensor(np.concatenate([uv, *(p.uv for p in parts)])),
-        lower_face=torch.from_numpy(lower),
+        lower_face=torch.from_numpy(
+            np.concatenate([below, np.ones(len(cut.rest), bool), skirt_below, rest])
+        ),
         inside=torch.from_numpy(inside),
         attachment=tensor(np.concatenate([p.shape_rule[::3, ::3] for p in parts])),
         about=about,

@@ -3,21 +3,25 @@
 Directions point from the surface to the light, camera space. Colours are linear.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from render.fragments import rasterize
+from render.mesh import vertex_normals
 
 from .paint import Surface
 
 _KEY, _FILL, _RIM = (-0.50, 0.52, 0.70), (0.75, 0.10, 0.65), (0.75, 0.45, -0.50)
-_KEY_RGB, _FILL_RGB, _RIM_RGB = (2.15, 1.95, 1.70), (0.42, 0.48, 0.58), (0.60, 0.62, 0.70)
+_KEY_RGB, _FILL_RGB, _RIM_RGB = (2.15, 1.95, 1.70), (0.42, 0.48, 0.58), (0.35, 0.36, 0.41)
 _SKY_RGB, _GROUND_RGB = (0.34, 0.36, 0.40), (0.20, 0.16, 0.14)
 # Light that enters skin leaves it beyond the terminator, red furthest.
 _WRAP = (0.30, 0.14, 0.09)
 _CREVICE_METRES = 0.006
+_SKY_DIRECTIONS = 64
 _SHADOW_SIZE, _SHADOW_REACH = 512, 0.20
 
 
@@ -58,29 +62,62 @@ def key_visibility(
     vertices: Float[Tensor, "V 3"],
     triangles: Int[Tensor, "F 3"],
 ) -> Float[Tensor, " N"]:
-    """Share of the key light that reaches points: a shadow map read in a soft neighbourhood."""
-    towards = F.normalize(torch.tensor(_KEY), dim=0)
+    """Share of the key light that reaches points, with the soft edge of a large lamp."""
+    ring = [(float(a.cos()), float(a.sin())) for a in torch.arange(6) * (math.pi / 3)]
+    soft = [(0.0, 0.0)] + [(r * x, r * y) for r in (0.006, 0.011, 0.017) for x, y in ring]
+    return light_share(position, vertices, triangles, torch.tensor(_KEY), soft, 0.004)
+
+
+def resting_openness(
+    vertices: Float[Tensor, "V 3"], triangles: Int[Tensor, "F 3"]
+) -> Float[Tensor, " V"]:
+    """Share of the hemisphere that each vertex sees past the others, weighted by the cosine.
+
+    Directions are a Fibonacci sphere; each is one shadow map.
+    """
+    normals = vertex_normals(vertices[None], triangles)[0]
+    steps = torch.arange(_SKY_DIRECTIONS) + 0.5
+    height = 1 - 2 * steps / _SKY_DIRECTIONS
+    turn = steps * math.pi * (3 - math.sqrt(5))
+    flat = (1 - height**2).sqrt()
+    directions = torch.stack([flat * turn.cos(), height, flat * turn.sin()], -1)
+    seen, whole = torch.zeros(len(vertices)), torch.zeros(len(vertices))
+    for towards in directions:
+        facing = (normals @ towards).clamp(min=0)
+        lit = light_share(vertices, vertices, triangles, towards, [(0.0, 0.0)], 0.0015)
+        seen, whole = seen + facing * lit, whole + facing
+    return seen / whole.clamp(min=1e-6)
+
+
+def light_share(
+    position: Float[Tensor, "N 3"],
+    vertices: Float[Tensor, "V 3"],
+    triangles: Int[Tensor, "F 3"],
+    direction: Float[Tensor, "3"],
+    offsets: list[tuple[float, float]],
+    bias_metres: float,
+) -> Float[Tensor, " N"]:
+    """How much light from afar reaches points: the mean of a shadow map read at `offsets`.
+
+    Offsets are shares of the map's half width, `_SHADOW_REACH` metres.
+    """
+    towards = F.normalize(direction, dim=0)
     right = F.normalize(torch.linalg.cross(torch.tensor([0.0, 1.0, 0.0]), towards), dim=0)
     frame = torch.stack([right, torch.linalg.cross(towards, right), towards])
     centre = vertices.mean(0)
 
     def seen(points: Tensor) -> Tensor:
-        local = (points - centre) @ frame.T / _SHADOW_REACH
-        return local * torch.tensor([1.0, 1.0, -1.0])
+        return (points - centre) @ frame.T / _SHADOW_REACH * torch.tensor([1.0, 1.0, -1.0])
 
     clip = torch.cat([seen(vertices), torch.ones(len(vertices), 1)], -1)[None]
     depth = rasterize(clip, triangles, _SHADOW_SIZE, _SHADOW_SIZE).depth[:, None]
     local = seen(position)
     grid = local[:, :2] * torch.tensor([1.0, -1.0])
-    bias = 0.004 / _SHADOW_REACH
     lit = torch.zeros(len(position))
-    ring = [(0.0, 0.0)] + [(float(a.cos()), float(a.sin())) for a in torch.arange(6) * 1.0472]
-    for radius in (0.008, 0.018):
-        for x, y in ring:
-            at = grid + radius * torch.tensor([x, y])
-            near = F.grid_sample(depth, at[None, None], mode="bilinear", align_corners=False)
-            lit += torch.sigmoid((near.flatten() + bias - local[:, 2]) * 400)
-    return lit / (2 * len(ring))
+    for offset in offsets:
+        near = F.grid_sample(depth, (grid + torch.tensor(offset))[None, None], align_corners=False)
+        lit += torch.sigmoid((near.flatten() + bias_metres / _SHADOW_REACH - local[:, 2]) * 400)
+    return lit / len(offsets)
 
 
 def crevice_openness(

@@ -139,10 +139,7 @@ class Paint:
         matt = (1 - cloth) * (1 - 0.5 * hair)
         gloss = (0.10 + 0.14 * lip + 0.05 * spot(x, y, 0, 0.01, 0.02)) * matt
         gloss = gloss * (1 + 0.3 * fine).clamp(0.3)
-        within = (x.abs() < 0.0095) & (y < 0.006) & (p[:, 2] > 0.07) & (p[:, 2] < 0.112)
-        nostril = smoothstep(-0.0092, -0.0078, y) * within
-        openness = 1 - 0.88 * nostril
-        return Surface(albedo, gloss * openness, 18 + 30 * lip, openness)
+        return Surface(albedo, gloss, 18 + 30 * lip, torch.ones(len(p)))
 
     def gums(self, p: Float[Tensor, "N 3"]) -> Surface:
         """Tongue and gums, darker the deeper they lie."""
@@ -159,6 +156,10 @@ class Paint:
         neck = smoothstep(0.008, 0.018, (y + 0.0342).abs())
         colour = torch.lerp(tone(IVORY, p), tone((0.60, 0.46, 0.30), p), neck[:, None])
         openness = torch.exp(-((0.107 - z).clamp(0) / 0.010))
+        # Light that reaches the molars has passed flesh.
+        colour = colour * torch.lerp(
+            tone((1.0, 0.5, 0.4), p), tone((1.0, 1.0, 1.0), p), openness[:, None]
+        )
         return Surface(colour, 0.25 * openness**2, torch.full_like(x, 60), openness)
 
     def eye(self, p: Float[Tensor, "N 3"]) -> Surface:

@@ -14,8 +14,8 @@ from core.camera import Camera
 from render.fragments import interpolate, rasterize
 from render.mesh import vertex_normals
 
-from .head import Head
-from .light import crevice_openness, key_visibility, shaded
+from .head import GUMS, Head
+from .light import crevice_openness, key_visibility, resting_openness, shaded
 from .noise import value_noise
 from .paint import Paint
 
@@ -31,12 +31,25 @@ class Studio:
     head: Head
     paint: Paint
     camera: Camera
+    openness: Float[Tensor, " V"]
     backdrop_linear: Float[Tensor, "3 H W"]
 
 
 def build_studio(head: Head, camera: Camera) -> Studio:
     side = _SUPERSAMPLING
-    return Studio(head, Paint(head), camera, backdrop(camera.height * side, camera.width * side))
+    room = backdrop(camera.height * side, camera.width * side)
+    return Studio(head, Paint(head), camera, skin_openness(head), room)
+
+
+def skin_openness(head: Head) -> Float[Tensor, " V"]:
+    """Openness at rest, without what moving lips and lids uncover, nor what paint sets itself."""
+    seen = resting_openness(head.rest, head.triangles)
+    x, y, z = head.canonical.unbind(-1)
+    mouth = (x.abs() < 0.034) & (y > -0.055) & (y < -0.018) & (z > 0.08)
+    lids = (x.abs() > 0.014) & (x.abs() < 0.05) & (y > 0.024) & (y < 0.045) & (z > 0.07)
+    inside = torch.zeros(len(seen), dtype=torch.bool)
+    inside[head.triangles[head.material >= GUMS].long().flatten()] = True
+    return torch.where(inside, 1.0, torch.where(mouth | lids, seen.clamp(min=0.7), seen))
 
 
 def backdrop(height: int, width: int) -> Float[Tensor, "3 H W"]:
@@ -72,7 +85,7 @@ def drawn_frame(studio: Studio, vertices: Float[Tensor, "V 3"]) -> Float[Tensor,
     fragments = rasterize(clip, head.triangles, camera.height, camera.width)
     face = fragments.face[0]
     normals = vertex_normals(vertices[None], head.triangles)[0]
-    attributes = torch.cat([vertices, normals, head.canonical], -1)[None]
+    attributes = torch.cat([vertices, normals, head.canonical, studio.openness[:, None]], -1)[None]
     samples = interpolate(fragments, attributes, head.triangles)[0]
     material = torch.where(face >= 0, head.material[face.long().clamp(min=0)], -1)
 
@@ -98,16 +111,16 @@ def drawn_frame(studio: Studio, vertices: Float[Tensor, "V 3"]) -> Float[Tensor,
 def shaded_points(
     studio: Studio,
     vertices: Float[Tensor, "V 3"],
-    points: Float[Tensor, "N 9"],
+    points: Float[Tensor, "N 10"],
     material: Int64[Tensor, " N"],
     openness: Float[Tensor, " N"],
 ) -> Float[Tensor, "N 3"]:
-    """Linear colours of points given as position, normal and canonical position."""
-    position, normal, canonical = points.split(3, dim=-1)
+    """Linear colours of points given by position, normal, canonical position, resting openness."""
+    position, normal, canonical, resting = points.split((3, 3, 3, 1), dim=-1)
     surface = studio.paint.surface(canonical, material)
     key = key_visibility(position, vertices, studio.head.triangles)
     bumpy = F.normalize(normal + roughness(canonical, material), dim=-1)
-    return shaded(surface, position, bumpy, key, openness * surface.openness)
+    return shaded(surface, position, bumpy, key, openness * surface.openness * resting[:, 0])
 
 
 def extremes(values: Float[Tensor, "H2 W2"]) -> Float[Tensor, "2 H W"]:

@@ -38,7 +38,7 @@ _DENTAL: Shape = {
     "tongueOut": 0.9,
 }
 _BILABIAL: Shape = {"jawOpen": 0.05}
-_LABIODENTAL: Shape = {"jawOpen": 0.07, "mouthUpperUp": 0.35, "noseSneer": 0.08}
+_LABIODENTAL: Shape = {"jawOpen": 0.07, "mouthUpperUp": 0.5, "noseSneer": 0.05}
 _ROUND: Shape = {"jawOpen": 0.08, "mouthPucker": 0.85, "mouthFunnel": 0.25}
 _SPREAD: Shape = {
     "jawOpen": 0.11,
@@ -87,7 +87,7 @@ SHAPES: Mapping[str, Shape] = {
 CONTROLS: tuple[str, ...] = tuple(sorted({name for shape in SHAPES.values() for name in shape}))
 # Laid over the coarticulated curves while lips meet, and while the lower lip is at the teeth.
 CLOSURE: Shape = {"seal": 1.0, "mouthPress": 0.25, "mouthRollLower": 0.12, "mouthRollUpper": 0.1}
-BITE: Shape = {"mouthRollLower": 0.45, "mouthShrugLower": 0.3}
+BITE: Shape = {"mouthRollLower": 0.4, "mouthShrugLower": 0.1}
 
 _VOWELS = set("iɪᵻuʊɑaæɛeəɐʌɚɜɔo")
 
@@ -119,9 +119,8 @@ def mouth_curves(phonemes: Sequence[Phoneme], times: np.ndarray) -> dict[str, np
     targets = np.array([[SHAPES[p.symbol].get(name, 0.0) for name in CONTROLS] for p in pieces])
     curves = dict(zip(CONTROLS, (dominance @ targets).T, strict=True))
 
-    closed = closure(pieces, times)
-    bitten = np.max([plateau(p, times) for p in pieces if p.symbol in "fv" and p.symbol], axis=0)
-    bitten = bitten * (1 - closed)
+    closed = held(pieces, ("m", "b", "p", ""), times)
+    bitten = held(pieces, ("f", "v"), times) * (1 - closed)
     for name in ("mouthLowerDown", "mouthUpperUp", "tongueOut"):
         curves[name] = curves[name] * (1 - closed)
     curves["mouthLowerDown"] = curves["mouthLowerDown"] * (1 - bitten)
@@ -134,10 +133,10 @@ def mouth_curves(phonemes: Sequence[Phoneme], times: np.ndarray) -> dict[str, np
     return curves
 
 
-def closure(pieces: Sequence[Phoneme], times: np.ndarray) -> np.ndarray:
-    """1 while the lips touch: during m, b, p and in pauses; falls smoothly around."""
-    touching = [piece for piece in pieces if piece.symbol in ("m", "b", "p", "")]
-    return np.max([plateau(piece, times) for piece in touching], axis=0)
+def held(pieces: Sequence[Phoneme], symbols: Sequence[str], times: np.ndarray) -> np.ndarray:
+    """1 while one of `symbols` sounds, falling smoothly around; the empty symbol is a pause."""
+    plateaus = [plateau(piece, times) for piece in pieces if piece.symbol in symbols]
+    return np.max([np.zeros(len(times)), *plateaus], axis=0)
 
 
 def plateau(piece: Phoneme, times: np.ndarray, hold: float = 0.042, ease: float = 0.06):

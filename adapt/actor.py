@@ -1,0 +1,162 @@
+"""An actor: everything that dubbing needs of a person, in one folder.
+
+    actor.json              schema, versions, where it came from
+    identity.safetensors    shape of the face
+    renderer.safetensors    neural texture, and the network as a difference to the prior
+    references.safetensors  lower-face windows of the footage
+    report/                 what was learned, to look at
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.camera import Camera
+from core.errors import InputError
+from core.serial import Schema, check_schema, load_tensors, save_json, save_tensors
+from face3d.morphable import MorphableModel
+from face3d.track import Identity, Motion
+from prior.bank import ReferenceBank
+from prior.corpus import Windows
+from prior.person import Person
+from prior.renderer import RendererPrior
+from render.deferred import DeferredRenderer
+from render.neural_texture import NeuralTexture
+
+SCHEMA = Schema("actor", 1)
+PARTS = {name: Schema(f"actor-{name}", 1) for name in ("identity", "renderer", "references")}
+
+
+@dataclass(frozen=True)
+class SpeakingStyle:
+    """How this actor's mouth differs from the generic one: `gain` scales its motion."""
+
+    gain: float = 1.0
+    source: str = "no sound to learn from"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person, learned. `weights` are the network's, complete."""
+
+    identity: Identity
+    texture: Float[Tensor, "C R R"]
+    weights: dict[str, Tensor]
+    windows: Windows
+    style: SpeakingStyle
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def person(self, model: MorphableModel, prior: RendererPrior) -> Person:
+        """The actor ready to render."""
+        renderer = DeferredRenderer(prior.config)
+        renderer.load_state_dict(self.weights)
+        renderer.to(memory_format=torch.channels_last)  # pyright: ignore
+        windows = self.windows
+        bank = ReferenceBank.of(
+            model,
+            self.identity,
+            windows.motion,
+            windows.frame,
+            windows.images,
+            [windows.camera(i) for i in range(len(windows))],
+        )
+        return Person(model, self.identity, renderer.eval(), NeuralTexture(self.texture), bank)
+
+    def save(self, folder: Path, prior: RendererPrior) -> None:
+        """Write the folder; `actor.json` comes last, so that a broken one is never taken for whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "actor.json").unlink(missing_ok=True)
+        save_tensors(
+            folder / "identity.safetensors",
+            PARTS["identity"],
+            {"shape": self.identity.shape, "offset": self.identity.offset},
+            {},
+        )
+        change = {
+            f"weight.{name}": (value - prior.weights[name]).half()
+            for name, value in self.weights.items()
+        }
+        tensors = change | {"texture": self.texture.half()}
+        save_tensors(folder / "renderer.safetensors", PARTS["renderer"], tensors, {})
+        windows = self.windows
+        save_tensors(
+            folder / "references.safetensors",
+            PARTS["references"],
+            {
+                "images": windows.images,
+                "corner": windows.corner,
+                "frame": windows.frame,
+                **{f"motion_{name}": value for name, value in vars(windows.motion).items()},
+            },
+            {"cameras": [vars(camera) for camera in windows.crop_cameras]},
+        )
+        document = {
+            "kind": SCHEMA.kind,
+            "schema": SCHEMA.version,
+            "prior": fingerprint(prior),
+            "style": asdict(self.style),
+            **self.about,
+        }
+        save_json(folder / "actor.json", document)
+
+    @staticmethod
+    def load(folder: Path, prior: RendererPrior) -> "Actor":
+        """Raises InputError for a folder that is no actor, of another schema, or of another prior."""
+        about = read_about(folder)
+        if about["prior"] != fingerprint(prior):
+            raise InputError(
+                f"{folder} was adapted from another prior ({about['prior'][:12]}) than this "
+                f"redub's ({fingerprint(prior)[:12]}); adapt the actor again."
+            )
+        identity, _ = load_tensors(folder / "identity.safetensors", PARTS["identity"])
+        renderer, _ = load_tensors(folder / "renderer.safetensors", PARTS["renderer"])
+        references, header = load_tensors(folder / "references.safetensors", PARTS["references"])
+        weights = {
+            name: base + renderer[f"weight.{name}"].float() for name, base in prior.weights.items()
+        }
+        names = ("rotation", "translation", "mouth", "upper")
+        who = Identity(identity["shape"], identity["offset"])
+        cameras = [
+            Camera(**{**camera, "centre": tuple(camera["centre"])}) for camera in header["cameras"]
+        ]
+        windows = Windows(
+            references["images"],
+            references["corner"],
+            references["frame"],
+            Motion(*(references[f"motion_{name}"] for name in names)),
+            who,
+            tuple(cameras),
+        )
+        style = SpeakingStyle(**about["style"])
+        return Actor(who, renderer["texture"].float(), weights, windows, style, about)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """An actor's document. Raises InputError for a folder that holds none, or of another schema."""
+    path = folder / "actor.json"
+    try:
+        document = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{folder} is not an actor folder (it has no actor.json); make one with "
+            "`adapt --actor CLIP`."
+        ) from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}); adapt the actor again.") from error
+    check_schema(path, document, SCHEMA)
+    return document
+
+
+def fingerprint(prior: RendererPrior) -> str:
+    """A hash of a prior's weights: an actor is a difference to exactly these."""
+    digest = hashlib.sha256()
+    for name in sorted(prior.weights):
+        digest.update(name.encode())
+        digest.update(prior.weights[name].half().numpy().tobytes())
+    return digest.hexdigest()

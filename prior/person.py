@@ -1,0 +1,199 @@
+"""A person as the renderer knows them, and the painting of their mouth into frames."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from core.camera import Camera
+from face3d.mask import sweep_covering
+from face3d.morphable import MorphableModel
+from face3d.track import Crop, Identity, Motion, Track, camera_vertices
+from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image, cut, window_corner
+from media.frame import Frame
+from prior.bank import ReferenceBank, choose_references, distances
+from prior.conditions import Conditions, observe, stacked
+from render.deferred import STRIDE, DeferredRenderer
+from render.neural_texture import NeuralTexture
+
+FEATHER_PIXELS = 7
+"""Width in crop pixels over which a painted window fades into the plate, inside the outer mask."""
+
+BATCH = 4
+
+
+@dataclass(frozen=True)
+class Person:
+    """Face model, identity, texture, network and reference frames of one person."""
+
+    model: MorphableModel
+    identity: Identity
+    renderer: DeferredRenderer
+    texture: NeuralTexture
+    bank: ReferenceBank
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A painted window: colours 0 to 255, its matte, and its left and top in the crop.
+
+    `nearest` is the best reference alone, warped into place: the baseline of every comparison.
+    """
+
+    rgb: Float[np.ndarray, "h w 3"]
+    matte: Float[np.ndarray, "h w"]
+    nearest: Float[np.ndarray, "h w 3"]
+    left: int
+    top: int
+    crop: Crop
+
+
+def paint(
+    person: Person, frames: Iterator[Frame], track: Track, mouth: Float[Tensor, "T M"]
+) -> Iterator[tuple[Frame, Painted | None]]:
+    """Each frame with the person's lower face painted as `mouth` says; None where the track is not
+    valid. `frames` are those of the track, in order. Memory does not grow with the shot.
+
+    The motion is the plate's but for the mouth; references are chosen for the whole shot at once,
+    so that they change rarely.
+    """
+    motion = track.motion.with_mouth(mouth)
+    chosen = choose_references(distances(person.model, person.bank, motion), 2)
+    sweep = sweep_covering(mouth)
+    sizes = [
+        window_size(person, motion[track.shot == shot], crop.camera(track.camera), sweep)
+        for shot, crop in enumerate(track.crops)
+    ]
+    stream = enumerate(frames)
+    while batch := list(islice(stream, BATCH)):
+        shown = [(i, frame) for i, frame in batch if track.valid[i]]
+        painted: dict[int, Painted] = {}
+        for shot in {int(track.shot[i]) for i, _ in shown}:
+            group = [(i, frame) for i, frame in shown if int(track.shot[i]) == shot]
+            painted |= _paint_batch(person, group, track, motion, chosen, sizes[shot], sweep)
+        for i, frame in batch:
+            yield frame, painted.get(i)
+
+
+def window_size(
+    person: Person, motion: Motion, camera: Camera, sweep: tuple[float, ...]
+) -> tuple[int, int]:
+    """Width and height of a shot's windows: what the swept lower face can need, in whole strides."""
+    if not len(motion):
+        return WINDOW_WIDTH, WINDOW_HEIGHT
+    extents = []
+    for opening in (sweep[0], sweep[-1]):
+        mouth = torch.zeros_like(motion.mouth)
+        mouth[:, 0] = opening
+        xy = camera.pixels_from_camera(
+            camera_vertices(person.model, person.identity, motion.with_mouth(mouth))
+        )[:, person.model.lower_face]
+        extents.append((xy.amin(1), xy.amax(1)))
+    low = torch.minimum(extents[0][0], extents[1][0])
+    high = torch.maximum(extents[0][1], extents[1][1])
+    need = (high - low).amax(0) + 8
+    width, height = (int(np.ceil(float(side) / STRIDE)) * STRIDE for side in need)
+    return max(width, WINDOW_WIDTH), max(height, WINDOW_HEIGHT)
+
+
+def _paint_batch(
+    person: Person,
+    group: list[tuple[int, Frame]],
+    track: Track,
+    motion: Motion,
+    chosen: Int[Tensor, "T 2"],
+    size: tuple[int, int],
+    sweep: tuple[float, ...],
+) -> dict[int, Painted]:
+    parts: list[Conditions] = []
+    corners: list[tuple[int, int]] = []
+    for i, frame in group:
+        crop = track.crop(i)
+        camera = crop.camera(track.camera)
+        here = motion[i : i + 1]
+        left, top = window_corner(person.model, person.identity, here, camera, *size)[0]
+        window = cut(crop_image(frame.rgb, crop), left, top, *size)
+        image = torch.from_numpy(window.transpose(2, 0, 1).copy())[None].float() / 127.5 - 1
+        seen_by = camera.cropped(left, top, 1.0, *size)
+        parts.append(
+            observe(
+                person.model, person.identity, here, seen_by, image, person.bank,
+                chosen[i : i + 1], sweep,
+            )
+        )  # fmt: skip
+        corners.append((left, top))
+    seen = stacked(parts)
+    with torch.inference_mode():
+        made = seen.render(person.renderer, person.texture)
+        copied = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
+    rgb, nearest = (_coded(picture) for picture in (made, copied))
+    return {
+        i: Painted(
+            rgb[k], matte_of(seen.outer[k, 0].numpy()), nearest[k], *corners[k], track.crop(i)
+        )
+        for k, (i, _) in enumerate(group)
+    }
+
+
+def nearest_reference(
+    seen: Conditions, colours: Float[Tensor, "B 3 H W"]
+) -> Float[Tensor, "B 3 H W"]:
+    """The first reference warped into place; its texture where it is hidden, the ring in-painted.
+
+    No network: what can be had by copying alone.
+    """
+    best, visible = seen.references[:, 0, :3], seen.references[:, 0, 3:]
+    picture = best * visible + colours * (seen.inner - visible) + seen.plate
+    ring = (seen.outer - seen.inner)[:, 0] > 0
+    result = picture.clone()
+    for k in range(len(picture)):
+        image = _coded(picture[k : k + 1])[0].astype(np.uint8)
+        filled = cv2.inpaint(image, ring[k].numpy().astype(np.uint8), 3, cv2.INPAINT_TELEA)
+        result[k] = torch.from_numpy(filled).permute(2, 0, 1).float() / 127.5 - 1
+    return result
+
+
+def _coded(picture: Float[Tensor, "B 3 H W"]) -> np.ndarray:
+    return ((picture.clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).numpy()
+
+
+def matte_of(outer: np.ndarray) -> Float[np.ndarray, "h w"]:
+    """A matte that rises from 0 at the outer mask's border to 1 over the feather, all inside it.
+
+    The window's own border counts as outside.
+    """
+    framed = np.pad((outer > 0).astype(np.uint8), 1)
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    rise = np.clip(depth / FEATHER_PIXELS, 0, 1)
+    return (rise * rise * (3 - 2 * rise)).astype(np.float32)
+
+
+def pasted(frame: Frame, painted: Painted, rgb: np.ndarray | None = None) -> Frame:
+    """The frame with a painted window (or other colours for it) blended into its own planes."""
+    crop, scale = painted.crop, painted.crop.scale
+    height, width = painted.matte.shape
+    left = int(np.floor(crop.left + painted.left / scale))
+    top = int(np.floor(crop.top + painted.top / scale))
+    wide, high = int(np.ceil(width / scale)) + 2, int(np.ceil(height / scale)) + 2
+    # warpAffine counts from pixel centres: half a pixel is taken off on both sides.
+    back = np.array(
+        [
+            [scale, 0, (left + 0.5 - crop.left) * scale - painted.left - 0.5],
+            [0, scale, (top + 0.5 - crop.top) * scale - painted.top - 0.5],
+        ]
+    )
+    colours = np.ascontiguousarray(painted.rgb if rgb is None else rgb, np.float32)
+    if scale > 1.5:
+        colours = cv2.GaussianBlur(colours, (0, 0), 0.4 * scale)
+    inverse = cv2.WARP_INVERSE_MAP
+    patch = cv2.warpAffine(
+        colours, back, (wide, high), flags=cv2.INTER_CUBIC | inverse, borderMode=cv2.BORDER_REPLICATE
+    )
+    matte = cv2.warpAffine(painted.matte, back, (wide, high), flags=cv2.INTER_LINEAR | inverse)
+    coded = np.clip(np.round(patch), 0, 255).astype(np.uint8)
+    return frame.composited(coded, matte.clip(0, 1), left, top)
