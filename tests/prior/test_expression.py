@@ -1,0 +1,192 @@
+"""The speech model: its clock, its blocks, its curve, its file."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import AssetError, InputError
+from face3d.lips import closed_opening, mouth_opening, mouth_point_basis, opening_weights
+from face3d.morphable import default_model
+from face3d.topology import INNER_PAIRS
+from media.audio import Audio, silence
+from prior import expression
+from prior.expression import (
+    CONTEXT,
+    ExpressionModel,
+    ExpressionNetwork,
+    ExpressionShape,
+    OpeningCurve,
+    closure_error,
+    load_driver,
+    point_error,
+    read_at,
+    velocity_error,
+)
+from prior.train_expression import identity_curve
+
+SMALL = ExpressionShape(width=16)
+
+
+def untrained() -> ExpressionModel:
+    """Random weights that answer to what they hear."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = ExpressionNetwork(SMALL).eval()
+        torch.nn.init.normal_(network.mouth.weight, std=0.3)
+    return ExpressionModel(network, identity_curve(default_model()), {})
+
+
+def babble(seconds: float, rate: int = 16000) -> Audio:
+    t = np.arange(round(seconds * rate)) / rate
+    noise = np.random.default_rng(0).normal(size=len(t)) * (0.55 - 0.45 * np.cos(25 * t))
+    return Audio((0.1 * noise)[None].astype(np.float32), rate)
+
+
+def test_an_output_sees_its_context_and_nothing_else() -> None:
+    """Kills padding, and a CONTEXT that does not match the kernels."""
+    network = untrained().network
+    mel = torch.randn(1, 2 * CONTEXT + 1, 80, requires_grad=True)
+    out = network(mel, torch.zeros(1, SMALL.style))
+    assert out.shape == (1, 1, 20)
+    out.sum().backward()
+    assert mel.grad is not None
+    seen = mel.grad[0].abs().sum(1) > 0
+    assert bool(seen[0])
+    assert bool(seen[-1])
+    assert bool(seen[CONTEXT])
+
+
+@pytest.mark.parametrize("fps", [Fraction(24), Fraction(30000, 1001), Fraction(50)])
+def test_a_line_in_blocks_or_in_parts_is_the_line_at_once(
+    fps: Fraction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills overlaps glued wrong, and a clock that starts anew with every request."""
+    model, audio = untrained(), babble(4.0)
+    whole = model.mouth(audio, fps, 80)
+    assert torch.equal(whole, untrained().mouth(audio, fps, 80))
+    part = model.mouth(audio, fps, 30, 25 / fps)
+    torch.testing.assert_close(part, whole[25:55], rtol=0, atol=1e-5)
+    monkeypatch.setattr(expression, "BLOCK", 7)
+    torch.testing.assert_close(model.mouth(audio, fps, 80), whole, rtol=0, atol=1e-5)
+
+
+def test_a_click_moves_the_frame_in_whose_middle_it_sounds() -> None:
+    """Kills frame starts, int(fps) and a sound whose start is forgotten."""
+    model = untrained()
+    for fps in (Fraction(25), Fraction(30000, 1001)):
+        frame = 60
+        when = (frame + 0.5) / float(fps)
+        for start in (Fraction(0), Fraction(1, 4)):
+            samples = np.zeros(16000 * 5, np.float32)
+            samples[round((when - float(start)) * 16000)] = 1.0
+            moved = model.mouth(Audio(samples[None], 16000, start), fps, 120)
+            rest = model.mouth(silence(5.0, 16000), fps, 120)
+            weight = (moved - rest).norm(dim=-1)
+            reach = CONTEXT / 100 * float(fps) + 2
+            touched = torch.nonzero(weight > 1e-5)[:, 0].float()
+            assert touched.min() > frame - reach
+            assert touched.max() < frame + reach
+            middle = float((touched.min() + touched.max()) / 2)
+            assert middle == pytest.approx(frame, abs=0.75)
+
+
+def test_past_the_sound_the_mouth_rests() -> None:
+    model, audio = untrained(), babble(1.0)
+    mouth = model.mouth(audio, Fraction(25), 100)
+    rest = model.mouth(silence(1.0, 16000), Fraction(25), 1)[0]
+    torch.testing.assert_close(mouth[40:], rest.expand(60, -1), rtol=0, atol=1e-5)
+    assert len(model.mouth(audio, Fraction(25), 0)) == 0
+    early = model.mouth(audio, Fraction(25), 3, Fraction(-10))
+    torch.testing.assert_close(early, rest.expand(3, -1), rtol=0, atol=1e-5)
+
+
+def test_reading_between_rows() -> None:
+    rows = torch.tensor([[0.0], [1.0], [4.0]])
+    at = torch.tensor([0.0, 0.25, 1.5], dtype=torch.float64)
+    torch.testing.assert_close(read_at(rows, at), torch.tensor([[0.0], [0.25], [2.5]]))
+
+
+def curve() -> OpeningCurve:
+    weights = torch.tensor([2.0, 0.0])
+    return OpeningCurve(
+        torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0.0, 2.0, 8.0]),
+        torch.tensor([0.5, 0.3]), weights, closed=1.0,
+    )  # fmt: skip
+
+
+def test_the_curve_sets_the_opening_it_promises() -> None:
+    """Kills a gain on all coefficients, ends that go flat, knots taken one off."""
+    mouth = torch.tensor([[-0.5, 1.0], [0.0, 1.0], [0.25, 0.0], [1.0, 0.0], [2.0, 5.0]])
+    after = curve()(mouth)
+    opening = 1 + after @ curve().weights
+    torch.testing.assert_close(opening, torch.tensor([-2.0, 0.0, 1.0, 5.0, 11.0]))
+    moved = after - mouth
+    torch.testing.assert_close(moved[:, 1], moved[:, 0] * 0.6)
+
+
+def test_openings_are_the_distance_of_the_inner_lips() -> None:
+    """Kills pairs upside down, metres for millimetres, a rest gap left out."""
+    model = default_model()
+    random = torch.Generator().manual_seed(0)
+    mouth = torch.randn(5, len(model.mouth), generator=random)
+    vertices = model.vertices(model.mean, mouth, torch.zeros(5, len(model.upper)))
+    gaps = [vertices[:, up, 1] - vertices[:, low, 1] for up, low in INNER_PAIRS]
+    torch.testing.assert_close(
+        mouth_opening(model, mouth), 1000 * torch.stack(gaps).mean(0), rtol=0, atol=1e-3
+    )
+    assert 0 <= closed_opening(model) < 1.5
+    assert opening_weights(model).shape == (len(model.mouth),)
+
+
+def test_velocity_is_along_time_not_along_points() -> None:
+    """Kills the flattened difference: a constant offset of one mouth is no velocity error."""
+    basis = mouth_point_basis(default_model())
+    truth = torch.randn(2, 6, 20)
+    still = truth + torch.randn(2, 1, 20)
+    assert float(velocity_error(still, truth, basis).max()) < 1e-6
+    assert float(point_error(still, truth, basis).min()) > 0.01
+    late = truth.roll(1, dims=1)
+    steps = torch.einsum("btm,mpc->btpc", (late - truth).diff(dim=1), basis)
+    expected = steps.square().sum(-1).mean(-1)
+    torch.testing.assert_close(velocity_error(late, truth, basis), expected)
+
+
+def test_closures_are_judged_where_the_truth_is_shut() -> None:
+    """Kills a penalty on pressed lips, and one on vowels."""
+    truth = torch.tensor([[0.0, 0.5, -0.8, 3.0]])
+    predicted = torch.tensor([[2.0, 0.2, 1.0, 9.0]])
+    expected = torch.tensor([[4.0, 0.0, 1.0, 0.0]])
+    torch.testing.assert_close(closure_error(predicted, truth), expected)
+
+
+def test_the_file_gives_back_the_model(tmp_path: Path) -> None:
+    model, audio = untrained(), babble(1.0)
+    model.save(tmp_path / "m.safetensors")
+    again = ExpressionModel.load(tmp_path / "m.safetensors")
+    before, after = (m.mouth(audio, Fraction(25), 25) for m in (model, again))
+    torch.testing.assert_close(before, after, rtol=0, atol=5e-3)
+    with pytest.raises(InputError, match="does not exist"):
+        ExpressionModel.load(tmp_path / "none.safetensors")
+
+
+def test_missing_weights_are_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expression, "files", lambda package: tmp_path)
+    with pytest.raises(AssetError, match="install redub again"):
+        load_driver.__wrapped__()
+
+
+def test_the_shipped_model_speaks_the_shipped_face() -> None:
+    """Kills a face model learned anew without its speech model."""
+    torch.testing.assert_close(load_driver().curve.weights, opening_weights(default_model()))
+
+
+def test_the_shipped_model_is_quiet_in_silence_and_moves_in_speech() -> None:
+    """Kills weights that murmur: silence must not move the lips at all, and leaves them shut."""
+    model, face = load_driver(), default_model()
+    rest = mouth_opening(face, model.mouth(silence(3.0, 16000), Fraction(25), 75))
+    assert float(rest.std()) < 1e-3
+    assert float(rest.abs().max()) < 1.5
+    assert float(mouth_opening(face, model.mouth(babble(3.0), Fraction(25), 75)).std()) > 0.3
