@@ -1,15 +1,15 @@
 """Speech to mouth: a dilated convolution over log-mel frames that answers with mouth coefficients.
 
-    features 100 Hz ─▶ network 50 Hz ─▶ opening curve ─▶ read at each frame's middle
+    features 100 Hz ─▶ network 50 Hz ─▶ read at each frame's middle ─▶ manner of speaking
 
 Convolutions are unpadded: every output sees its own 0.5 s of sound on either side and nothing else,
 so a line computed in blocks is the line computed at once. Past the sound's ends there is silence.
-A person's manner is a short code that scales the last hidden layers; the zero code is the average
-speaker, and it is what an unknown actor gets.
+While training, a short code tells who speaks; the zero code is the average speaker, and it is what
+every actor gets. What remains of the person is a `Manner`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from importlib.resources import as_file, files
@@ -22,7 +22,9 @@ from torch import Tensor, nn
 
 from core.errors import AssetError, InputError
 from core.serial import Schema, load_tensors, save_tensors
+from face3d.track import Track
 from media.audio import Audio
+from prior.manner import Manner, personal_manner
 from prior.speech import BANDS, FRAME_RATE, SpeechFeatures, speech_features
 
 SCHEMA = Schema("expression", 1)
@@ -79,7 +81,7 @@ class ExpressionNetwork(nn.Module):
         self.register_buffer("mel_scale", torch.ones(BANDS))
         self.stem = nn.Conv1d(BANDS, shape.width, STEM, stride=STRIDE)
         self.blocks = nn.ModuleList([Block(shape.width, d, dropout) for d in DILATIONS])
-        self.manner = nn.Linear(shape.style, 2 * shape.width, bias=False)
+        self.code = nn.Linear(shape.style, 2 * shape.width, bias=False)
         self.norm = nn.LayerNorm(shape.width)
         self.hidden = nn.Conv1d(shape.width, shape.width, 1)
         self.mouth = nn.Conv1d(shape.width, shape.mouth, 1)
@@ -92,55 +94,47 @@ class ExpressionNetwork(nn.Module):
         for block in self.blocks:
             x = block(x)
         x = self.norm(x.transpose(1, 2))
-        scale, shift = self.manner(style)[:, None].chunk(2, -1)
+        scale, shift = self.code(style)[:, None].chunk(2, -1)
         x = (x * (1 + scale) + shift).transpose(1, 2)
         return self.mouth(nn.functional.gelu(self.hidden(x))).transpose(1, 2)
 
 
-@dataclass(frozen=True)
-class OpeningCurve:
-    """Undoes what regression does to openings: it averages over what it cannot hear, so wide
-    mouths come out narrower and shut ones ajar.
-
-    A mouth whose predicted opening is `heard` mm is moved along `direction` (coefficients per
-    millimetre of opening) until its opening is `seen` mm; both rise, ends go on straight.
-    `weights` are the millimetres of opening per coefficient, and `closed` those of the mouth at 0.
-    """
-
-    heard: Float[Tensor, "Q"]
-    seen: Float[Tensor, "Q"]
-    direction: Float[Tensor, "M"]
-    weights: Float[Tensor, "M"]
-    closed: float
-
-    def __call__(self, mouth: Float[Tensor, "T M"]) -> Float[Tensor, "T M"]:
-        opening = self.closed + mouth @ self.weights
-        return mouth + (self.corrected(opening) - opening)[:, None] * self.direction
-
-    def corrected(self, opening: Float[Tensor, "T"]) -> Float[Tensor, "T"]:
-        last = len(self.heard) - 2
-        knot = (torch.searchsorted(self.heard, opening.contiguous()) - 1).clamp(0, last)
-        slope = (self.seen[knot + 1] - self.seen[knot]) / (self.heard[knot + 1] - self.heard[knot])
-        return self.seen[knot] + slope * (opening - self.heard[knot])
-
-
 @dataclass(frozen=True, eq=False)
 class ExpressionModel:
-    """A trained network with its opening curve, ready to drive a mouth."""
+    """A trained network and the manner of who speaks, ready to drive a mouth."""
 
     network: ExpressionNetwork
-    curve: OpeningCurve
+    manner: Manner
     about: dict[str, Any]
 
-    @torch.no_grad()
     def mouth(
         self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
     ) -> Float[Tensor, "T M"]:
-        """The mouth of an average speaker in each of `frames` frames at any rate.
+        """The mouth in each of `frames` frames, at any rate.
 
         Frame i shows the sound at its middle, `start_seconds` + (i + ½) / fps after picture 0 of
         the clock that `audio.start` counts on; where there is no sound the mouth rests.
         """
+        return self.manner(self.heard(audio, fps, frames, start_seconds))
+
+    def in_manner_of(
+        self, audio: Audio, track: Track, lag_frames: float = 0.0
+    ) -> "ExpressionModel":
+        """This model speaking as the tracked person does in `audio`, the track's own sound.
+
+        `lag_frames` is by how much that sound is late, see `alignment.Lag`. Seconds suffice; none
+        leave the average speaker.
+        """
+        start = (Fraction(track.start) + Fraction(lag_frames)) / track.fps
+        heard = self.heard(audio, track.fps, len(track), start)[track.valid]
+        manner = personal_manner(self.manner, heard, track.motion.mouth[track.valid])
+        return replace(self, manner=manner)
+
+    @torch.no_grad()
+    def heard(
+        self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
+    ) -> Float[Tensor, "T M"]:
+        """The network's own mouths, before any manner; see `mouth`."""
         features = speech_features(audio)
         moments = [
             (start_seconds + (i + Fraction(1, 2)) / fps - features.start) * CLOCK
@@ -151,7 +145,7 @@ class ExpressionModel:
         first = moments[0].__floor__()
         clock = torch.cat(list(self.on_clock(features, first, moments[-1].__floor__() + 2)))
         place = torch.tensor([float(m - first) for m in moments], dtype=torch.float64)
-        return self.curve(read_at(clock, place))
+        return read_at(clock, place)
 
     def on_clock(
         self, features: SpeechFeatures, first: int, stop: int
@@ -164,11 +158,11 @@ class ExpressionModel:
             yield self.network(mel[None], style)[0]
 
     def save(self, path: Path) -> None:
-        """Weights in float16, the curve in float32."""
+        """Weights in float16, the manner in float32."""
         tensors = {f"network.{k}": v.half() for k, v in self.network.state_dict().items()}
-        curve = {k: getattr(self.curve, k) for k in ("heard", "seen", "direction", "weights")}
-        tensors |= {f"curve.{k}": v for k, v in curve.items()}
-        header = {"shape": vars(self.network.shape), "closed": self.curve.closed}
+        manner = {k: v for k, v in vars(self.manner).items() if isinstance(v, Tensor)}
+        tensors |= {f"manner.{k}": v for k, v in manner.items()}
+        header = {"shape": vars(self.network.shape), "closed": self.manner.closed}
         save_tensors(path, SCHEMA, tensors, {**header, "about": self.about})
 
     @staticmethod
@@ -176,13 +170,13 @@ class ExpressionModel:
         """Raises InputError for a file that is not an expression model of this schema."""
         tensors, header = load_tensors(path, SCHEMA)
         network = ExpressionNetwork(ExpressionShape(**header["shape"]))
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "curve": {}}
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "manner": {}}
         for name, value in tensors.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = value.float()
         network.load_state_dict(parts["network"])
-        curve = OpeningCurve(**parts["curve"], closed=header["closed"])
-        return ExpressionModel(network.eval(), curve, header["about"])
+        manner = Manner(**parts["manner"], closed=header["closed"])
+        return ExpressionModel(network.eval(), manner, header["about"])
 
 
 def read_at(values: Float[Tensor, "N M"], place: Float[Tensor, "T"]) -> Float[Tensor, "T M"]:

@@ -6,8 +6,9 @@ the weights of an uninterrupted one.
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from core.errors import DivergedError, InputError
 from core.progress import Step
 from core.serial import Schema, load_tensors, save_tensors
-from face3d.lips import closed_opening, mouth_opening, mouth_point_basis, opening_weights
+from face3d.lips import mouth_opening, mouth_point_basis
 from face3d.morphable import MorphableModel, default_model
 from prior.expression import (
     CLOCK,
@@ -27,11 +28,11 @@ from prior.expression import (
     ExpressionModel,
     ExpressionNetwork,
     ExpressionShape,
-    OpeningCurve,
     closure_error,
     point_error,
     velocity_error,
 )
+from prior.manner import average_manner, plain_manner
 from prior.speech_corpus import Batch, SpeechCorpus, draw_batch
 
 CHECKPOINT = Schema("expression-training", 1)
@@ -207,52 +208,18 @@ def load_learner(path: Path, config: ExpressionConfig, corpus: SpeechCorpus) -> 
     return learner.eval()
 
 
-QUANTILES = torch.tensor([0.02, 0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 0.96, 0.99])
-
-
 @torch.no_grad()
 def finished(learner: Learner, corpus: SpeechCorpus, about: dict[str, Any]) -> ExpressionModel:
-    """The trained network with the opening curve that the people of `corpus` ask for."""
-    network = learner.network.eval()
-    curve = fit_curve(network, corpus, default_model())
-    return ExpressionModel(network, curve, about)
-
-
-@torch.no_grad()
-def fit_curve(
-    network: ExpressionNetwork, corpus: SpeechCorpus, model: MorphableModel
-) -> OpeningCurve:
-    """The curve that gives predicted openings the quantiles of the true ones.
-
-    Quantiles are taken for each person and averaged, so that everyone counts the same.
-    """
-    straight = identity_curve(model)
-    driver = ExpressionModel(network, straight, {})
-    heard: dict[int, list[Tensor]] = {}
-    seen: dict[int, list[Tensor]] = {}
+    """The trained network with the average manner of the people of `corpus`."""
+    face = default_model()
+    plain = ExpressionModel(learner.network.eval(), plain_manner(face), about)
+    heard: dict[int, list[Tensor]] = defaultdict(list)
+    seen: dict[int, list[Tensor]] = defaultdict(list)
     for u in corpus.utterances:
-        outputs = torch.cat(list(driver.on_clock(u.features, 0, (len(u.mouth) + 1) // STRIDE)))
-        known = u.known[::STRIDE][: len(outputs)]
-        heard.setdefault(u.person, []).append(outputs[known])
-        seen.setdefault(u.person, []).append(u.mouth[::STRIDE][: len(outputs)][known])
-    truth = torch.cat([m for mouths in seen.values() for m in mouths])
-    opening = mouth_opening(model, truth)
-    centred = opening - opening.mean()
-    direction = centred @ (truth - truth.mean(0)) / centred.square().sum()
-    knots = []
-    for mouths in (heard, seen):
-        people = [mouth_opening(model, torch.cat(m)).quantile(QUANTILES) for m in mouths.values()]
-        knots.append(torch.stack(people).mean(0))
-    return OpeningCurve(
-        knots[0], knots[1], direction / (direction @ straight.weights), straight.weights,
-        straight.closed,
-    )  # fmt: skip
-
-
-def identity_curve(model: MorphableModel) -> OpeningCurve:
-    """The curve that changes nothing."""
-    weights = opening_weights(model)
-    ends = torch.tensor([0.0, 1.0])
-    return OpeningCurve(
-        ends, ends.clone(), torch.zeros_like(weights), weights, closed_opening(model)
-    )
+        truth, known = u.mouth[::STRIDE], u.known[::STRIDE]
+        outputs = torch.cat(list(plain.on_clock(u.features, 0, len(truth))))
+        heard[u.person].append(outputs[known])
+        seen[u.person].append(truth[known])
+    people = sorted(heard)
+    parts = ([torch.cat(mouths[p]) for p in people] for mouths in (heard, seen))
+    return replace(plain, manner=average_manner(face, *parts))

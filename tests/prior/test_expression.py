@@ -18,14 +18,13 @@ from prior.expression import (
     ExpressionModel,
     ExpressionNetwork,
     ExpressionShape,
-    OpeningCurve,
     closure_error,
     load_driver,
     point_error,
     read_at,
     velocity_error,
 )
-from prior.train_expression import identity_curve
+from prior.manner import plain_manner
 
 SMALL = ExpressionShape(width=16)
 
@@ -36,7 +35,7 @@ def untrained() -> ExpressionModel:
         torch.manual_seed(0)
         network = ExpressionNetwork(SMALL).eval()
         torch.nn.init.normal_(network.mouth.weight, std=0.3)
-    return ExpressionModel(network, identity_curve(default_model()), {})
+    return ExpressionModel(network, plain_manner(default_model()), {})
 
 
 def babble(seconds: float, rate: int = 16000) -> Audio:
@@ -109,24 +108,6 @@ def test_reading_between_rows() -> None:
     torch.testing.assert_close(read_at(rows, at), torch.tensor([[0.0], [0.25], [2.5]]))
 
 
-def curve() -> OpeningCurve:
-    weights = torch.tensor([2.0, 0.0])
-    return OpeningCurve(
-        torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0.0, 2.0, 8.0]),
-        torch.tensor([0.5, 0.3]), weights, closed=1.0,
-    )  # fmt: skip
-
-
-def test_the_curve_sets_the_opening_it_promises() -> None:
-    """Kills a gain on all coefficients, ends that go flat, knots taken one off."""
-    mouth = torch.tensor([[-0.5, 1.0], [0.0, 1.0], [0.25, 0.0], [1.0, 0.0], [2.0, 5.0]])
-    after = curve()(mouth)
-    opening = 1 + after @ curve().weights
-    torch.testing.assert_close(opening, torch.tensor([-2.0, 0.0, 1.0, 5.0, 11.0]))
-    moved = after - mouth
-    torch.testing.assert_close(moved[:, 1], moved[:, 0] * 0.6)
-
-
 def test_openings_are_the_distance_of_the_inner_lips() -> None:
     """Kills pairs upside down, metres for millimetres, a rest gap left out."""
     model = default_model()
@@ -180,7 +161,7 @@ def test_missing_weights_are_a_sentence(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_shipped_model_speaks_the_shipped_face() -> None:
     """Kills a face model learned anew without its speech model."""
-    torch.testing.assert_close(load_driver().curve.weights, opening_weights(default_model()))
+    torch.testing.assert_close(load_driver().manner.weights, opening_weights(default_model()))
 
 
 def test_the_shipped_model_is_quiet_in_silence_and_moves_in_speech() -> None:

@@ -83,7 +83,7 @@ def test_a_mouth_that_follows_loudness_is_learned(tmp_path: Path) -> None:
     list(train_expression(corpus, config, path))
     model = finished(load_learner(path, config, corpus), corpus, {})
     unheard = made_up_corpus(9).utterances[-1]
-    heard = model.curve(torch.cat(list(model.on_clock(unheard.features, 0, 150))))
+    heard = model.manner(torch.cat(list(model.on_clock(unheard.features, 0, 150))))
     a, b = (mouth_opening(default_model(), m) for m in (heard, unheard.mouth[::2]))
     assert float(torch.corrcoef(torch.stack([a, b]))[0, 1]) > 0.8
     assert 0.75 < float(a.std() / b.std()) < 1.3

@@ -1,0 +1,113 @@
+"""A manner of speaking: how wide a person opens for what is heard, and how the lips are held.
+
+A regression averages over what it cannot hear, so its wide mouths come out narrow and its shut ones
+ajar; and people differ threefold in how wide they open. Both are put right by quantiles: the n-th
+part of the widest predicted mouths become as wide as the n-th part of the widest true ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from face3d.lips import closed_opening, mouth_opening, opening_weights
+from face3d.morphable import MorphableModel
+
+QUANTILES = (0.03, 0.12, 0.25, 0.4, 0.55, 0.7, 0.82, 0.91, 0.97)
+SLOPES = (0.25, 3.0)
+"""How little and how much a curve may change an opening's change."""
+TRUSTED_FRAMES = 50.0
+"""With so many frames of a person, they and the average speaker count the same."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """A mouth whose predicted opening is `heard` mm is opened to `seen` mm and put in `posture`.
+
+    `direction` is how coefficients move per millimetre of opening, `weights` how many millimetres
+    each of them opens, `closed` the opening of the mouth at 0; `posture` opens nothing. Knots rise;
+    beyond the ends the curve goes on straight.
+    """
+
+    heard: Float[Tensor, "Q"]
+    seen: Float[Tensor, "Q"]
+    direction: Float[Tensor, "M"]
+    posture: Float[Tensor, "M"]
+    weights: Float[Tensor, "M"]
+    closed: float
+
+    def __call__(self, mouth: Float[Tensor, "T M"]) -> Float[Tensor, "T M"]:
+        opening = self.closed + mouth @ self.weights
+        change = self.opened(opening) - opening
+        return mouth + change[:, None] * self.direction + self.posture
+
+    def opened(self, opening: Float[Tensor, "T"]) -> Float[Tensor, "T"]:
+        """The curve from heard to seen openings, millimetres."""
+        last = len(self.heard) - 2
+        knot = (torch.searchsorted(self.heard, opening.contiguous()) - 1).clamp(0, last)
+        slope = (self.seen[knot + 1] - self.seen[knot]) / (self.heard[knot + 1] - self.heard[knot])
+        return self.seen[knot] + slope * (opening - self.heard[knot])
+
+
+def plain_manner(model: MorphableModel) -> Manner:
+    """The manner that changes nothing."""
+    weights = opening_weights(model)
+    heard, seen = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    still = torch.zeros_like(weights)
+    return Manner(heard, seen, still, still.clone(), weights, closed_opening(model))
+
+
+def average_manner(
+    model: MorphableModel,
+    heard: Sequence[Float[Tensor, "_ M"]],
+    seen: Sequence[Float[Tensor, "_ M"]],
+) -> Manner:
+    """The manner that turns what was predicted for each person into what each was seen to do.
+
+    Quantiles are taken for each person and averaged, so that everyone counts the same.
+    """
+    openings = [[mouth_opening(model, m) for m in mouths] for mouths in (heard, seen)]
+    levels = torch.tensor(QUANTILES)
+    before, after = (torch.stack([o.quantile(levels) for o in os]).mean(0) for os in openings)
+    truth, opening = torch.cat(list(seen)), torch.cat(openings[1])
+    centred = opening - opening.mean()
+    slope = centred @ (truth - truth.mean(0)) / centred.square().sum().clamp_min(1e-9)
+    plain = plain_manner(model)
+    direction = slope / (slope @ plain.weights).clamp_min(1e-3)
+    return Manner(*_rising(before, after), direction, plain.posture, plain.weights, plain.closed)
+
+
+def personal_manner(
+    average: Manner, heard: Float[Tensor, "T M"], seen: Float[Tensor, "T M"]
+) -> Manner:
+    """A person's manner from frames of them speaking, near the average one where frames are few."""
+    if len(heard) == 0:
+        return average
+    trust = len(heard) / (len(heard) + TRUSTED_FRAMES)
+    levels = torch.tensor(QUANTILES)
+    before, after = ((average.closed + m @ average.weights).quantile(levels) for m in (heard, seen))
+    after = trust * after + (1 - trust) * average.opened(before)
+    knots = _rising(before, after)
+    opened = Manner(
+        *knots, average.direction, average.posture, average.weights, average.closed
+    )  # fmt: skip
+    rest = trust * (seen - opened(heard)).mean(0)
+    posture = average.posture + rest - (rest @ average.weights) * average.direction
+    return Manner(*knots, average.direction, posture, average.weights, average.closed)
+
+
+def _rising(
+    heard: Float[Tensor, "Q"], seen: Float[Tensor, "Q"]
+) -> tuple[Float[Tensor, "Q"], Float[Tensor, "Q"]]:
+    """Knots that rise within `SLOPES`, the middle one where it was."""
+    steps = heard.diff().clamp_min(0.02)
+    rises = (seen.diff() / steps).clamp(*SLOPES) * steps
+    middle = len(heard) // 2
+
+    def summed(parts: Tensor, anchor: Tensor) -> Tensor:
+        total = torch.cat([torch.zeros(1), parts.cumsum(0)])
+        return total - total[middle] + anchor
+
+    return summed(steps, heard[middle]), summed(rises, seen[middle])
