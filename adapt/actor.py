@@ -1,10 +1,10 @@
 """An actor: everything that dubbing needs of a person, in one folder.
 
-    actor.json              schema, versions, where it came from
-    identity.safetensors    shape of the face
-    renderer.safetensors    neural texture, and the network as a difference to the prior
-    references.safetensors  lower-face windows of the footage
-    report/                 what was learned, to look at
+actor.json              schema, versions, where it came from
+identity.safetensors    shape of the face
+renderer.safetensors    neural texture, and the network as a difference to the prior
+references.safetensors  lower-face windows of the footage
+report/                 what was learned, to look at
 """
 
 import hashlib
@@ -69,7 +69,7 @@ class Actor:
         return Person(model, self.identity, renderer.eval(), NeuralTexture(self.texture), bank)
 
     def save(self, folder: Path, prior: RendererPrior) -> None:
-        """Write the folder; `actor.json` comes last, so that a broken one is never taken for whole."""
+        """Write the folder; `actor.json` comes last, so that a broken one never passes for whole."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "actor.json").unlink(missing_ok=True)
         save_tensors(
@@ -107,7 +107,7 @@ class Actor:
 
     @staticmethod
     def load(folder: Path, prior: RendererPrior) -> "Actor":
-        """Raises InputError for a folder that is no actor, of another schema, or of another prior."""
+        """Raises InputError for a folder that is no actor, of another schema or another prior."""
         about = read_about(folder)
         if about["prior"] != fingerprint(prior):
             raise InputError(

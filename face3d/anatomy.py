@@ -38,8 +38,8 @@ FACE_V = 0.76
 class Part:
     """Vertices `rest` [N 3] of a mean head, triangles into them, uv, and two linear rules.
 
-    `shape_rule` and `motion_rule` [N·3, 468·3] carry the landmarks' identity and mouth displacements
-    over to the part. Triangles index the part's own vertices.
+    `shape_rule` and `motion_rule` [N·3, 468·3] carry the landmarks' identity and mouth
+    displacements over to the part. Triangles index the part's own vertices.
     """
 
     rest: np.ndarray
@@ -77,7 +77,7 @@ def jaw_rule(face: np.ndarray, points: np.ndarray) -> np.ndarray:
 
     design = lever(face[chin])
     arm = np.linalg.norm(face[CHIN[0]] - hinge)
-    ridge = np.diag([arm**2] * 3 + [4.0] * 3) * 0.02 * len(chin)
+    ridge = np.diag(np.repeat([arm**2, 4.0], 3)) * 0.02 * len(chin)
     solve = np.linalg.solve(design.T @ design + ridge, design.T)
     pick = _follow(np.eye(468)[chin])
     return lever(points) @ solve @ pick
@@ -150,7 +150,7 @@ def skirt(face: np.ndarray, face_uv: np.ndarray) -> Part:
 
 
 def _arch(front: np.ndarray, rows: tuple[float, ...]) -> np.ndarray:
-    """A parabolic strip of teeth whose middle incisor edge would be at `front`, [rows·columns 3]."""
+    """A parabolic strip of teeth [rows·columns 3] whose middle incisor edge would be at `front`."""
     along = np.linspace(-1, 1, ARCH_COLUMNS)
     x = ARCH_HALF_WIDTH * np.sin(along * np.pi / 2)
     z = -ARCH_DEPTH * (1 - np.cos(along * np.pi / 2)) ** 0.9

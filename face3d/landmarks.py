@@ -21,7 +21,7 @@ COUNT = 478
 
 @dataclass(frozen=True)
 class Landmarks:
-    """Detected points of a run of frames: `xy` [T 478 2], `depth` [T 478], NaN where no face was."""
+    """Detected points of a run of frames: `xy` [T 478 2], `depth` [T 478]; NaN without a face."""
 
     xy: np.ndarray
     depth: np.ndarray
@@ -62,15 +62,18 @@ class FaceMesh:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._mesh.close()
 
     def detect(self, rgb: np.ndarray) -> np.ndarray | None:
         """Landmarks [478 3] (x, y, depth) of a uint8 RGB image, or None without a face."""
-        result = self._mesh.process(np.ascontiguousarray(rgb))
-        if not result.multi_face_landmarks:
+        faces = getattr(self._mesh.process(np.ascontiguousarray(rgb)), "multi_face_landmarks")
+        if not faces:
             return None
         height, width = rgb.shape[:2]
-        points = result.multi_face_landmarks[0].landmark
+        points = faces[0].landmark
         return np.array([(p.x * width, p.y * height, -p.z * width) for p in points], np.float32)
 
 

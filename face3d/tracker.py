@@ -48,8 +48,9 @@ class TrackerConfig:
     """Frames solved at once; memory does not grow with the clip beyond them."""
     overlap: int = 12
     focal_per_side: float = 2.0
-    """Expected focal length over the longer image side, and its log-deviation."""
-    focal_sigma: float = 0.35
+    """Expected focal length over the longer image side, and its log-deviation. Landmarks alone tell
+    little of it and pull it towards infinity, which costs head rotation: hence the firm prior."""
+    focal_sigma: float = 0.02
     offset_millimetres: float = 2.0
     sigma_px256: float = 2.5
     """A landmark's expected error; larger than its noise, because neighbours err together."""
@@ -59,7 +60,7 @@ class TrackerConfig:
     """Room around the union of all faces of a shot, as a share of the face's height."""
 
 
-SMOOTH_25FPS = Smoothness(rotation=0.006, across=0.0006, depth=0.004, mouth=0.8, upper=0.6)
+SMOOTH_25FPS = Smoothness(rotation=0.004, across=0.0006, depth=0.004, mouth=0.8, upper=0.6)
 """Second differences of real heads between frames at 25 fps; other rates scale by their square.
 
 Depth is a share of the distance: it shows as the face's scale.

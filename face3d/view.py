@@ -1,4 +1,4 @@
-"""One look at a tracked face: its mesh in a window of the face crop, what it shows, what it hides."""
+"""One look at a tracked face: its mesh in a window of the face crop, what it shows and hides."""
 
 from dataclasses import dataclass
 from functools import cache

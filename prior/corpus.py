@@ -64,7 +64,7 @@ def gather_windows(
 ) -> Windows:
     """Windows of the given valid frames (clip numbers) of a track, streamed from the clip."""
     width, height = WINDOW_WIDTH + 2 * margin, WINDOW_HEIGHT + 2 * margin
-    wanted = set(int(f) for f in frames)
+    wanted = {int(f) for f in frames}
     images, corners, cameras = [], [], []
     for frame in clip.frames(range(int(min(wanted)), int(max(wanted)) + 1)):
         if frame.index not in wanted:

@@ -45,7 +45,7 @@ BLOCK = 20 * CLOCK
 class ExpressionShape:
     """Sizes of the network."""
 
-    width: int = 160
+    width: int = 96
     style: int = 8
     """Numbers in a person's code."""
     mouth: int = 20

@@ -18,6 +18,8 @@ from face3d.morphable import MorphableModel
 QUANTILES = (0.03, 0.12, 0.25, 0.4, 0.55, 0.7, 0.82, 0.91, 0.97)
 SLOPES = (0.25, 3.0)
 """How little and how much a curve may change an opening's change."""
+CLOSURE_MILLIMETRES = 0.3
+"""Lips predicted to be ajar by less than this are shut."""
 TRUSTED_FRAMES = 50.0
 """With so many frames of a person, they and the average speaker count the same."""
 
@@ -76,7 +78,9 @@ def average_manner(
     slope = centred @ (truth - truth.mean(0)) / centred.square().sum().clamp_min(1e-9)
     plain = plain_manner(model)
     direction = slope / (slope @ plain.weights).clamp_min(1e-3)
-    return Manner(*_rising(before, after), direction, plain.posture, plain.weights, plain.closed)
+    return Manner(
+        *_knots(plain.closed, before, after), direction, plain.posture, plain.weights, plain.closed
+    )
 
 
 def personal_manner(
@@ -89,7 +93,7 @@ def personal_manner(
     levels = torch.tensor(QUANTILES)
     before, after = ((average.closed + m @ average.weights).quantile(levels) for m in (heard, seen))
     after = trust * after + (1 - trust) * average.opened(before)
-    knots = _rising(before, after)
+    knots = _knots(average.closed, before, after)
     opened = Manner(
         *knots, average.direction, average.posture, average.weights, average.closed
     )  # fmt: skip
@@ -98,10 +102,14 @@ def personal_manner(
     return Manner(*knots, average.direction, posture, average.weights, average.closed)
 
 
-def _rising(
-    heard: Float[Tensor, "Q"], seen: Float[Tensor, "Q"]
-) -> tuple[Float[Tensor, "Q"], Float[Tensor, "Q"]]:
-    """Knots that rise within `SLOPES`, the middle one where it was."""
+def _knots(
+    closed: float, heard: Float[Tensor, "Q"], seen: Float[Tensor, "Q"]
+) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"]]:
+    """Knots that rise within `SLOPES`, and never open lips that were predicted shut.
+
+    The quantiles' middle stays where it was. At the closed mouth's own opening the curve gives that
+    opening or less, and below it falls as its argument does: a closure survives every manner.
+    """
     steps = heard.diff().clamp_min(0.02)
     rises = (seen.diff() / steps).clamp(*SLOPES) * steps
     middle = len(heard) // 2
@@ -110,4 +118,12 @@ def _rising(
         total = torch.cat([torch.zeros(1), parts.cumsum(0)])
         return total - total[middle] + anchor
 
-    return summed(steps, heard[middle]), summed(rises, seen[middle])
+    heard, seen = summed(steps, heard[middle]), summed(rises, seen[middle])
+    ajar = heard > closed + CLOSURE_MILLIMETRES
+    shut = (seen - heard)[~ajar][-1:] + closed
+    lowest = torch.cat([shut, torch.tensor([closed])]).min()
+    reached = lowest + SLOPES[1] * (heard[ajar] - closed)
+    return (
+        torch.cat([torch.tensor([closed - 1, closed]), heard[ajar]]),
+        torch.cat([lowest[None] - 1, lowest[None], seen[ajar].clamp(lowest, reached)]),
+    )

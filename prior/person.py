@@ -13,16 +13,14 @@ from torch import Tensor
 from core.camera import Camera
 from face3d.mask import sweep_covering
 from face3d.morphable import MorphableModel
-from face3d.track import Crop, Identity, Motion, Track, camera_vertices
+from face3d.track import Identity, Motion, Track, camera_vertices
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image, cut, window_corner
 from media.frame import Frame
 from prior.bank import ReferenceBank, choose_references, distances
+from prior.composite import Painted, matte_of
 from prior.conditions import Conditions, observe, stacked
 from render.deferred import STRIDE, DeferredRenderer
 from render.neural_texture import NeuralTexture
-
-FEATHER_PIXELS = 7
-"""Width in crop pixels over which a painted window fades into the plate, inside the outer mask."""
 
 BATCH = 4
 
@@ -36,21 +34,6 @@ class Person:
     renderer: DeferredRenderer
     texture: NeuralTexture
     bank: ReferenceBank
-
-
-@dataclass(frozen=True)
-class Painted:
-    """A painted window: colours 0 to 255, its matte, and its left and top in the crop.
-
-    `nearest` is the best reference alone, warped into place: the baseline of every comparison.
-    """
-
-    rgb: Float[np.ndarray, "h w 3"]
-    matte: Float[np.ndarray, "h w"]
-    nearest: Float[np.ndarray, "h w 3"]
-    left: int
-    top: int
-    crop: Crop
 
 
 def paint(
@@ -83,7 +66,7 @@ def paint(
 def window_size(
     person: Person, motion: Motion, camera: Camera, sweep: tuple[float, ...]
 ) -> tuple[int, int]:
-    """Width and height of a shot's windows: what the swept lower face can need, in whole strides."""
+    """Width and height of a shot's windows, in strides: what the swept lower face can need."""
     if not len(motion):
         return WINDOW_WIDTH, WINDOW_HEIGHT
     extents = []
@@ -160,40 +143,3 @@ def nearest_reference(
 
 def _coded(picture: Float[Tensor, "B 3 H W"]) -> np.ndarray:
     return ((picture.clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).numpy()
-
-
-def matte_of(outer: np.ndarray) -> Float[np.ndarray, "h w"]:
-    """A matte that rises from 0 at the outer mask's border to 1 over the feather, all inside it.
-
-    The window's own border counts as outside.
-    """
-    framed = np.pad((outer > 0).astype(np.uint8), 1)
-    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    rise = np.clip(depth / FEATHER_PIXELS, 0, 1)
-    return (rise * rise * (3 - 2 * rise)).astype(np.float32)
-
-
-def pasted(frame: Frame, painted: Painted, rgb: np.ndarray | None = None) -> Frame:
-    """The frame with a painted window (or other colours for it) blended into its own planes."""
-    crop, scale = painted.crop, painted.crop.scale
-    height, width = painted.matte.shape
-    left = int(np.floor(crop.left + painted.left / scale))
-    top = int(np.floor(crop.top + painted.top / scale))
-    wide, high = int(np.ceil(width / scale)) + 2, int(np.ceil(height / scale)) + 2
-    # warpAffine counts from pixel centres: half a pixel is taken off on both sides.
-    back = np.array(
-        [
-            [scale, 0, (left + 0.5 - crop.left) * scale - painted.left - 0.5],
-            [0, scale, (top + 0.5 - crop.top) * scale - painted.top - 0.5],
-        ]
-    )
-    colours = np.ascontiguousarray(painted.rgb if rgb is None else rgb, np.float32)
-    if scale > 1.5:
-        colours = cv2.GaussianBlur(colours, (0, 0), 0.4 * scale)
-    inverse = cv2.WARP_INVERSE_MAP
-    patch = cv2.warpAffine(
-        colours, back, (wide, high), flags=cv2.INTER_CUBIC | inverse, borderMode=cv2.BORDER_REPLICATE
-    )
-    matte = cv2.warpAffine(painted.matte, back, (wide, high), flags=cv2.INTER_LINEAR | inverse)
-    coded = np.clip(np.round(patch), 0, 255).astype(np.uint8)
-    return frame.composited(coded, matte.clip(0, 1), left, top)

@@ -153,7 +153,7 @@ def draw_batch(
     )
 
 
-SPEED = 0.15
+SPEED = 0.2
 """Utterances are played up to this share slower or faster."""
 
 
@@ -190,7 +190,7 @@ def vary(mel: Float[Tensor, "B K 80"], random: np.random.Generator) -> Float[Ten
     """
     count, frames, bands = mel.shape
     floor = float(mel.min())
-    mel = torch.stack([_stretched_bands(m, random.uniform(0.86, 1.16)) for m in mel])
+    mel = torch.stack([_stretched_bands(m, random.uniform(0.82, 1.22)) for m in mel])
     phase = torch.linspace(0, np.pi, bands)
     curve = sum(
         torch.from_numpy(random.normal(0, 0.22 / order**0.5, (count, 1, 1)))

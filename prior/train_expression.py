@@ -43,7 +43,7 @@ class ExpressionConfig:
     """How the speech model is trained; the defaults made the weights that ship."""
 
     shape: ExpressionShape = ExpressionShape()  # noqa: RUF009  frozen
-    steps: int = 1500
+    steps: int = 900
     batch: int = 24
     outputs: int = 2 * CLOCK
     """Moments of a window that are learned from."""

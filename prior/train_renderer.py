@@ -71,9 +71,7 @@ def load_clip(path: Path, model: MorphableModel) -> TrainingClip:
     return training_clip(windows, model, about)
 
 
-def training_clip(
-    windows: Windows, model: MorphableModel, about: dict[str, str]
-) -> TrainingClip:
+def training_clip(windows: Windows, model: MorphableModel, about: dict[str, str]) -> TrainingClip:
     """Work out what every step needs again and again. The windows carry `MARGIN`."""
     cameras = [windows.camera(i) for i in range(len(windows))]
     motion, identity = windows.motion, windows.identity

@@ -1,0 +1,126 @@
+"""What the mouth does in every frame of a shot: the new line, the plate's own, or rest.
+
+Head, eyes and brows stay the plate's. Where the new line is silent before its first and after its
+last word, `silence` decides: `original` leaves the plate's frames as they are, `closed` shuts the
+mouth. Changes between the plate's mouth and the line's are ramped.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import librosa
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from adapt.actor import SpeakingStyle
+from adapt.speaking_style import in_style
+from core.errors import InputError
+from face3d.track import Track
+from media.audio import Audio
+from prior.expression import ExpressionModel
+
+RAMP_FRAMES = 4
+"""Frames over which the mouth passes between the plate's own and the line's (film practice)."""
+
+LEAD_SECONDS = 0.12
+"""Lips prepare a sound before it is heard, and rest after it: the spoken span grows by this."""
+
+QUIET_DECIBELS = 40.0
+"""Below the line's loudest part, sound counts as silence."""
+
+Silence = Literal["original", "closed"]
+
+
+@dataclass(frozen=True)
+class Performance:
+    """`mouth` to show and `intent` of the audio model [T M]; `share` [T] of the line in the mouth.
+
+    Frames whose share is 0 are left as they are; `reason` says why, "" for frames to paint.
+    """
+
+    mouth: Float[Tensor, "T M"]
+    intent: Float[Tensor, "T M"]
+    share: Float[np.ndarray, " T"]
+    reason: tuple[str, ...]
+
+    @property
+    def painted(self) -> Bool[np.ndarray, " T"]:
+        return np.array([not reason for reason in self.reason])
+
+
+def reenacting(track: Track) -> Performance:
+    """The plate's own mouth, rendered anew: the renderer's ceiling."""
+    own = track.motion.mouth
+    valid = track.valid.numpy()
+    reason = tuple("" if ok else "no face" for ok in valid)
+    return Performance(own, own, valid.astype(float), reason)
+
+
+def speaking(
+    track: Track,
+    speech: Audio,
+    driver: ExpressionModel,
+    style: SpeakingStyle,
+    strength: float,
+    silence: Silence,
+) -> Performance:
+    """The mouth of `speech`, which starts with the track's first frame.
+
+    Raises InputError for speech in which nothing is heard.
+    """
+    count, fps = len(track), track.fps
+    intent = in_style(driver.mouth(speech, fps, count), style, strength)
+    start, stop = spoken_span(speech)
+    times = (np.arange(count) + 0.5) / float(fps)
+    spoken = (times >= start - LEAD_SECONDS) & (times <= stop + LEAD_SECONDS)
+    valid = track.valid.numpy()
+    rest = torch.zeros_like(intent)
+    line = torch.where(torch.from_numpy(spoken)[:, None], intent, rest)
+    if silence == "closed":
+        line = rest + (line - rest) * torch.from_numpy(ramped(spoken)).float()[:, None]
+        share = ramped(valid)
+        reason = tuple("" if ok else "no face" for ok in valid)
+    else:
+        share = ramped(spoken & valid)
+        reason = tuple(
+            "no face" if not ok else "" if part > 0 else "no speech"
+            for ok, part in zip(valid, share, strict=True)
+        )
+        line = intent
+    weight = torch.from_numpy(share).float()[:, None]
+    mouth = weight * line + (1 - weight) * track.motion.mouth
+    return Performance(mouth, intent, share, reason)
+
+
+def ramped(active: Bool[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
+    """1 well inside active runs, 0 outside, rising over `RAMP_FRAMES` inside them.
+
+    A run that reaches the first or last frame does not ramp there: the shot is cut, not the line.
+    """
+    padded = np.concatenate([[active[0]] * RAMP_FRAMES, active, [active[-1]] * RAMP_FRAMES])
+    distance = np.full(len(padded), float(RAMP_FRAMES))
+    off = np.flatnonzero(~padded)
+    if len(off):
+        distance = np.abs(np.arange(len(padded))[:, None] - off[None]).min(1).astype(float)
+    return (np.minimum(distance, RAMP_FRAMES) / RAMP_FRAMES)[RAMP_FRAMES:-RAMP_FRAMES]
+
+
+def spoken_span(speech: Audio) -> tuple[float, float]:
+    """Start and end of what is heard, seconds after the first frame.
+
+    Raises InputError where all is silence.
+    """
+    heard = speech.mono16k()
+    samples = heard.samples[0]
+    if not len(samples) or float(np.abs(samples).max()) < 1e-4:
+        raise InputError(
+            "the speech is silent (peak below -80 dB); give a recording in which someone speaks."
+        )
+    _, (first, last) = librosa.effects.trim(samples, top_db=QUIET_DECIBELS)
+    begin = Fraction(heard.start)
+    return float(begin + Fraction(int(first), heard.rate)), float(
+        begin + Fraction(int(last), heard.rate)
+    )

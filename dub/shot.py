@@ -1,0 +1,172 @@
+"""Dub one shot, streaming. Read top to bottom, this is the method.
+
+plate ─▶ track (the actor's identity kept) ─▶ performance of the new line
+      ─▶ each frame painted and pasted into its own planes ─▶ output and sidecar
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import torch
+
+from adapt.actor import Actor
+from core.errors import InputError, UsageError
+from core.progress import Reporter, reported
+from core.serial import save_json, unwritable
+from dub.performance import Performance, Silence, reenacting, speaking
+from dub.sidecar import clip_facts, file_hash, folder_hash, runs, sidecar_path
+from face3d.lips import mouth_opening
+from face3d.morphable import default_model
+from face3d.track import Identity, Track
+from face3d.tracker import track_clip
+from media.audio import Audio, load_audio
+from media.clip import Clip
+from media.frame import Frame
+from media.writer import ClipWriter
+from prior.composite import pasted
+from prior.expression import load_driver
+from prior.person import Person, paint
+from prior.renderer import default_prior
+
+CONFIDENT_PX256 = 1.0
+"""A landmark residual (px256) that still counts as a perfect fit."""
+
+
+@dataclass(frozen=True)
+class Dubbing:
+    """What to dub: `speech` drives the mouth; without it the plate's own mouth is rendered anew."""
+
+    actor: Path
+    plate: Path
+    output: Path
+    frames: range | None = None
+    speech: Path | None = None
+    strength: float = 1.0
+    silence: Silence = "original"
+
+
+def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
+    """Write `job.output` and its sidecar; returns the sidecar's document.
+
+    Frames out are frames in, at the plate's rate; outside the matte every sample is the plate's.
+    Raises InputError, UsageError or ResourceError before anything is written where it can.
+    """
+    clip = Clip.open(job.plate)
+    frames = job.frames or range(len(clip))
+    check_output(job)
+    prior = default_prior()
+    actor = Actor.load(job.actor, prior)
+    model = default_model()
+    person = actor.person(model, prior)
+    speech = None if job.speech is None else load_audio(job.speech)
+    warnings = [] if speech is None else length_warnings(speech, len(frames) / float(clip.fps))
+
+    began = monotonic()
+    track = tracked(clip, frames, actor.identity, reporter)
+    tracked_at = monotonic()
+    if speech is None:
+        performance = reenacting(track)
+    else:
+        performance = speaking(track, speech, load_driver(), actor.style, job.strength, job.silence)
+    performed_at = monotonic()
+
+    shown = clip.frames(frames)
+    dubbed = performed(person, shown, track, performance)
+    with ClipWriter(job.output, clip, speech) as writer:
+        for frame in reported(dubbed, reporter, "dub", len(frames)):
+            writer.write(frame)
+
+    seconds = {
+        "track": tracked_at - began,
+        "perform": performed_at - tracked_at,
+        "render": monotonic() - performed_at,
+    }
+    for warning in warnings:
+        reporter.say(f"warning: {warning}")
+    document = describe(job, clip, frames, track, performance, seconds, warnings)
+    save_json(sidecar_path(job.output), document)
+    return document
+
+
+def check_output(job: Dubbing) -> None:
+    """Refuse an output that cannot be, before any work is done for it."""
+    if job.output.resolve() in (job.plate.resolve(), job.speech and job.speech.resolve()):
+        raise UsageError(f"{job.output} is also an input; choose another name for the output.")
+    folder = job.output.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(job.output, error) from error
+    if not os.access(folder, os.W_OK):
+        raise unwritable(job.output, PermissionError(13, "Permission denied"))
+
+
+def length_warnings(speech: Audio, plate_seconds: float) -> list[str]:
+    """Film never loops and never stretches: what does not fit is said."""
+    end = float(speech.start) + speech.seconds
+    if end > plate_seconds + 0.04:
+        return [
+            f"the speech is {end:.2f} s long and the plate {plate_seconds:.2f} s; "
+            f"the last {end - plate_seconds:.2f} s of it drive nothing."
+        ]
+    return []
+
+
+def tracked(clip: Clip, frames: range, identity: Identity, reporter: Reporter) -> Track:
+    """The plate's track with the actor's own face. Raises InputError where no frame shows it."""
+    track = track_clip(clip, frames, identity=identity, reporter=reporter)
+    if not bool(track.valid.any()):
+        raise InputError(
+            f"{clip.path} shows no face that fits this actor in {len(frames)} frames; "
+            "choose a shot in which the actor is seen."
+        )
+    return track
+
+
+def performed(
+    person: Person, frames: Iterator[Frame], track: Track, performance: Performance
+) -> Iterator[Frame]:
+    """The shot's frames with the performance painted in; the others exactly as they were."""
+    wanted = replace(track, valid=track.valid & torch.from_numpy(performance.painted))
+    for frame, painted in paint(person, frames, wanted, performance.mouth):
+        yield frame if painted is None else pasted(frame, painted)
+
+
+def describe(
+    job: Dubbing,
+    clip: Clip,
+    frames: range,
+    track: Track,
+    performance: Performance,
+    seconds: dict[str, float],
+    warnings: list[str],
+) -> dict[str, Any]:
+    """The sidecar's document."""
+    model = default_model()
+    confidence = (-(track.residual - CONFIDENT_PX256).clamp_min(0) / 3).exp()
+    return {
+        "kind": "redub-sidecar",
+        "schema": 1,
+        "redub": version("redub"),
+        "plate": clip_facts(clip),
+        "range": [frames.start, frames.stop],
+        "actor": {"folder": job.actor.name, "sha256": folder_hash(job.actor)},
+        "speech": None
+        if job.speech is None
+        else {"file": job.speech.name, "sha256": file_hash(job.speech)},
+        "settings": {"strength": job.strength, "silence": job.silence},
+        "frames": len(frames),
+        "fps": str(clip.fps),
+        "passed_through": runs(performance.reason, frames.start),
+        "confidence": [round(float(c), 3) for c in confidence],
+        "intent_opening_millimetres": [
+            round(float(v), 2) for v in mouth_opening(model, performance.intent)
+        ],
+        "warnings": warnings,
+        "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
+    }
