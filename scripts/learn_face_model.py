@@ -38,7 +38,7 @@ FRAMES_A_CLIP = 60
 
 
 def procrustes(points: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """`points` [T N 3] moved onto `target` [N 3] by the best similarity (Umeyama 1991), weighted."""
+    """`points` [T N 3] moved onto `target` [N 3] by the best weighted similarity (Umeyama 1991)."""
     w = weights / weights.sum()
     a = points - (w[:, None] * points).sum(-2, keepdims=True)
     middle = (w[:, None] * target).sum(0)
@@ -69,7 +69,7 @@ def thinned(points: np.ndarray, count: int) -> np.ndarray:
 
 
 def common_head(people: dict[str, np.ndarray]) -> np.ndarray:
-    """The mean head [468 3] in metres: symmetric, facing +z, eyes level, nose base at the origin."""
+    """The mean head [468 3] in metres: symmetric, facing +z, eyes level, nose base at 0."""
     stable = np.zeros(LANDMARKS)
     stable[list(STABLE)] = 1.0
     everyone = np.concatenate([thinned(points, 40) for points in people.values()])
@@ -116,7 +116,7 @@ def with_mirror(samples: np.ndarray, partner: np.ndarray) -> np.ndarray:
 
 
 def learn(people: dict[str, np.ndarray], identity: int, mouth: int, upper: int) -> MorphableModel:
-    """The model of `people`, points [T 468 3] of each. Basis sizes are asked for, data may limit."""
+    """The model of `people`, points [T 468 3] of each. Data may limit the basis sizes asked for."""
     mean = common_head(people)
     partner = mirror_partner(mean)
     stable = np.zeros(LANDMARKS)
@@ -201,7 +201,7 @@ def completed(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("clips", nargs="+", metavar="[PERSON=]CLIP")
     parser.add_argument("-o", "--output", type=Path, default=Path("face3d/morphable.safetensors"))
     parser.add_argument("--identity", type=int, default=28)
