@@ -69,7 +69,7 @@ class Actor:
         return Person(model, self.identity, renderer.eval(), NeuralTexture(self.texture), bank)
 
     def save(self, folder: Path, prior: RendererPrior) -> None:
-        """Write the folder; `actor.json` comes last, so that a broken one never passes for whole."""
+        """Write the folder; `actor.json` comes last, so that a broken one is never taken."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "actor.json").unlink(missing_ok=True)
         save_tensors(

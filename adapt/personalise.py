@@ -5,7 +5,7 @@ interrupted run go on.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
@@ -44,7 +44,7 @@ class Personalising:
     judge_every: int = 25
     checkpoint_seconds: float = 20.0
     seed: int = 0
-    loss: RendererTraining = RendererTraining()
+    loss: RendererTraining = field(default_factory=RendererTraining)
 
 
 class Personal(nn.Module):

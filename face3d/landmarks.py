@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,8 @@ class FaceMesh:
 
     def detect(self, rgb: np.ndarray) -> np.ndarray | None:
         """Landmarks [478 3] (x, y, depth) of a uint8 RGB image, or None without a face."""
-        faces = getattr(self._mesh.process(np.ascontiguousarray(rgb)), "multi_face_landmarks")
+        result: Any = self._mesh.process(np.ascontiguousarray(rgb))
+        faces = result.multi_face_landmarks
         if not faces:
             return None
         height, width = rgb.shape[:2]
