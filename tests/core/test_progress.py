@@ -41,10 +41,9 @@ def test_items_pass_unchanged_and_are_counted_after_use() -> None:
 def test_a_job_that_breaks_off_reports_no_more() -> None:
     """Kills a step for an item whose use failed."""
     kept = Kept()
-    with pytest.raises(KeyError):
-        for item in reported([1, 2], kept, "read", 2):
-            if item == 2:
-                raise KeyError
+    for item in reported([1, 2], kept, "read", 2):
+        if item == 2:
+            break
     assert len(kept.steps) == 1
 
 

@@ -1,5 +1,6 @@
 """Files appear whole or not at all, and what is not ours is refused with a sentence."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -63,10 +64,10 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> Non
     """Kills writing in place, and temporary files that stay after an exception."""
     path = tmp_path / "a.json"
     path.write_text("old")
-    with pytest.raises(ValueError, match="half way"), atomic_path(path) as temporary:
+    with contextlib.suppress(KeyboardInterrupt), atomic_path(path) as temporary:
         temporary.write_text("half")
         assert path.read_text() == "old"
-        raise ValueError("half way")
+        raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.json"]
 
