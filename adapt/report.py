@@ -18,17 +18,14 @@ from prior.composite import pasted
 from prior.person import Person, paint
 
 
-def reenacted(person: Person, clip: Clip, track: Track, nearest: bool = False) -> Iterator[Frame]:
+def reenacted(person: Person, clip: Clip, track: Track, copying: bool = False) -> Iterator[Frame]:
     """The track's frames with their own mouth motion rendered through the person.
 
-    `nearest` pastes the nearest reference instead of the network's picture: the copying baseline.
+    `copying` pastes the nearest reference instead of the network's picture: the copying baseline.
     """
-    frames = range(track.start, track.start + len(track))
-    for frame, painted in paint(person, clip.frames(frames), track, track.motion.mouth):
-        if painted is None:
-            yield frame
-        else:
-            yield pasted(frame, painted, painted.nearest if nearest else None)
+    frames = clip.frames(range(track.start, track.start + len(track)))
+    for frame, painted in paint(person, frames, track, track.motion.mouth, copying):
+        yield frame if painted is None else pasted(frame, painted)
 
 
 def compare(
@@ -40,7 +37,7 @@ def compare(
     """
     systems = {
         "redub": reenacted(person, clip, track),
-        "nearest_frame": reenacted(person, clip, track, nearest=True),
+        "nearest_frame": reenacted(person, clip, track, copying=True),
     }
     if unlearned is not None:
         systems["no_prior"] = reenacted(unlearned, clip, track)

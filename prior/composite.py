@@ -15,14 +15,10 @@ FEATHER_PIXELS = 7
 
 @dataclass(frozen=True)
 class Painted:
-    """A painted window: colours 0 to 255, its matte, and its left and top in the crop.
-
-    `nearest` is the best reference alone, warped into place: the baseline of every comparison.
-    """
+    """A painted window: colours 0 to 255, its matte, and its left and top in the crop."""
 
     rgb: Float[np.ndarray, "h w 3"]
     matte: Float[np.ndarray, "h w"]
-    nearest: Float[np.ndarray, "h w 3"]
     left: int
     top: int
     crop: Crop
@@ -39,8 +35,8 @@ def matte_of(outer: np.ndarray) -> Float[np.ndarray, "h w"]:
     return (rise * rise * (3 - 2 * rise)).astype(np.float32)
 
 
-def pasted(frame: Frame, painted: Painted, rgb: np.ndarray | None = None) -> Frame:
-    """The frame with a painted window (or other colours for it) blended into its own planes."""
+def pasted(frame: Frame, painted: Painted) -> Frame:
+    """The frame with a painted window blended into its own planes."""
     crop, scale = painted.crop, painted.crop.scale
     height, width = painted.matte.shape
     left = int(np.floor(crop.left + painted.left / scale))
@@ -53,7 +49,7 @@ def pasted(frame: Frame, painted: Painted, rgb: np.ndarray | None = None) -> Fra
             [0, scale, (top + 0.5 - crop.top) * scale - painted.top - 0.5],
         ]
     )
-    colours = np.ascontiguousarray(painted.rgb if rgb is None else rgb, np.float32)
+    colours = np.ascontiguousarray(painted.rgb, np.float32)
     if scale > 1.5:
         colours = cv2.GaussianBlur(colours, (0, 0), 0.4 * scale)
     inverse = cv2.WARP_INVERSE_MAP

@@ -37,13 +37,18 @@ class Person:
 
 
 def paint(
-    person: Person, frames: Iterator[Frame], track: Track, mouth: Float[Tensor, "T M"]
+    person: Person,
+    frames: Iterator[Frame],
+    track: Track,
+    mouth: Float[Tensor, "T M"],
+    copying: bool = False,
 ) -> Iterator[tuple[Frame, Painted | None]]:
     """Each frame with the person's lower face painted as `mouth` says; None where the track is not
     valid. `frames` are those of the track, in order. Memory does not grow with the shot.
 
     The motion is the plate's but for the mouth; references are chosen for the whole shot at once,
-    so that they change rarely.
+    so that they change rarely. `copying` shows the nearest reference instead of the network's
+    picture: the baseline of every comparison.
     """
     motion = track.motion.with_mouth(mouth)
     chosen = choose_references(distances(person.model, person.bank, motion), 2)
@@ -58,7 +63,9 @@ def paint(
         painted: dict[int, Painted] = {}
         for shot in {int(track.shot[i]) for i, _ in shown}:
             group = [(i, frame) for i, frame in shown if int(track.shot[i]) == shot]
-            painted |= _paint_batch(person, group, track, motion, chosen, sizes[shot], sweep)
+            painted |= _paint_batch(
+                person, group, track, motion, chosen, sizes[shot], sweep, copying
+            )
         for i, frame in batch:
             yield frame, painted.get(i)
 
@@ -92,6 +99,7 @@ def _paint_batch(
     chosen: Int[Tensor, "T 2"],
     size: tuple[int, int],
     sweep: tuple[float, ...],
+    copying: bool,
 ) -> dict[int, Painted]:
     parts: list[Conditions] = []
     corners: list[tuple[int, int]] = []
@@ -112,13 +120,13 @@ def _paint_batch(
         corners.append((left, top))
     seen = stacked(parts)
     with torch.inference_mode():
-        made = seen.render(person.renderer, person.texture)
-        copied = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
-    rgb, nearest = (_coded(picture) for picture in (made, copied))
+        if copying:
+            made = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
+        else:
+            made = seen.render(person.renderer, person.texture)
+    rgb = _coded(made)
     return {
-        i: Painted(
-            rgb[k], matte_of(seen.outer[k, 0].numpy()), nearest[k], *corners[k], track.crop(i)
-        )
+        i: Painted(rgb[k], matte_of(seen.outer[k, 0].numpy()), *corners[k], track.crop(i))
         for k, (i, _) in enumerate(group)
     }
 
