@@ -15,7 +15,7 @@ class Lag:
     """`frames` > 0: the sound is late; what the lips do at frame t is heard at t + `frames`.
 
     `confidence` is the correlation at that lag less the highest one more than 3 frames away: above
-    0.1 it can be believed, near 0 it is chance.
+    0.3 it can be believed, below 0.2 a clip of a few seconds gets its lag by chance.
     """
 
     frames: float
@@ -31,7 +31,8 @@ def estimate_lag(
     """The lag, to a fraction of a frame, at which two opening curves agree best.
 
     `predicted_opening` comes from the sound, `tracked_opening` from the picture. The peak of their
-    correlation is refined by the parabola through its neighbours. A still mouth gives Lag(0, 0).
+    correlation is refined by the parabola through its neighbours. A still mouth gives Lag(0, 0),
+    and so does a correlation that still rises where the search ends.
     """
     heard, seen = (_without_drift(c, fps) for c in (predicted_opening, tracked_opening))
     shifts = np.arange(-max_frames, max_frames + 1)
@@ -39,10 +40,8 @@ def estimate_lag(
     best = int(scores.argmax())
     far = np.abs(shifts - shifts[best]) > 3
     confidence = float(scores[best] - scores[far].max(initial=0.0))
-    if confidence <= 0:
+    if confidence <= 0 or best in (0, len(shifts) - 1):
         return Lag(0.0, 0.0)
-    if best in (0, len(shifts) - 1):
-        return Lag(float(shifts[best]), confidence)
     before, peak, after = scores[best - 1 : best + 2]
     vertex = 0.5 * (before - after) / (before - 2 * peak + after)
     return Lag(float(shifts[best] + vertex), confidence)

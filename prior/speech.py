@@ -28,8 +28,10 @@ BLOCK_FRAMES = 60 * FRAME_RATE
 FLOOR_DECIBELS = -70.0
 """Silence, below the speech level."""
 DECIBELS_A_UNIT = 20.0
-QUIETEST_SPEECH_DBFS = -35.0
+QUIETEST_SPEECH_DBFS = -30.0
 """A line without anything louder is room tone: it is not turned up until it sounds like speech."""
+AUDIBLE_DBFS = -70.0
+"""What is quieter is no sound at all."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def speech_level(decibels: Float32[np.ndarray, "K 80"]) -> float:
     Frames more than 10 dB below the mean of the audible ones are pauses and do not count.
     """
     level = loudness(decibels)
-    audible = level[level > QUIETEST_SPEECH_DBFS + FLOOR_DECIBELS / 2]
+    audible = level[level > AUDIBLE_DBFS]
     if not len(audible):
         return QUIETEST_SPEECH_DBFS
     spoken = audible[audible > _mean_decibels(audible) - 10]

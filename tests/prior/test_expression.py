@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from core.camera import Camera
 from core.errors import AssetError, InputError
 from face3d.lips import closed_opening, mouth_opening, mouth_point_basis, opening_weights
 from face3d.morphable import default_model
 from face3d.topology import INNER_PAIRS
+from face3d.track import Crop, Identity, Motion, Track
 from media.audio import Audio, silence
 from prior import expression
 from prior.expression import (
@@ -106,6 +108,36 @@ def test_reading_between_rows() -> None:
     rows = torch.tensor([[0.0], [1.0], [4.0]])
     at = torch.tensor([0.0, 0.25, 1.5], dtype=torch.float64)
     torch.testing.assert_close(read_at(rows, at), torch.tensor([[0.0], [0.25], [2.5]]))
+
+
+def test_a_manner_learned_from_a_track_meets_that_track() -> None:
+    """Kills a lag of the wrong sign, a track's start forgotten, invalid frames learned from."""
+    model, audio, fps = untrained(), babble(8.0), Fraction(30000, 1001)
+    torch.nn.init.constant_(model.network.mouth.bias, 1.0)
+    lag, start, frames = 3.0, 12, 200
+    heard = model.heard(audio, fps, frames, (start + Fraction(lag)) / fps)
+    opened = mouth_opening(default_model(), heard)
+    truth = heard.clone()
+    truth[:, 0] += 0.5 * (opened - opened.min()) / opening_weights(default_model())[0]
+    truth[50:60] = 100.0
+    valid = torch.ones(frames, dtype=torch.bool)
+    valid[50:60] = False
+    zeros = torch.zeros(frames, 3)
+    track = Track(
+        fps, start, Camera(500.0, (50.0, 50.0), 100, 100), (Crop(0, 0, 100, 96),),
+        torch.zeros(frames, dtype=torch.int64), Identity(torch.zeros(28), torch.zeros(468, 3)),
+        Motion(zeros, zeros, truth, torch.zeros(frames, 12)), valid, zeros[:, 0],
+    )  # fmt: skip
+    own = model.in_manner_of(audio, track, lag)
+    said = own.mouth(audio, fps, frames, (start + Fraction(lag)) / fps)
+    face = default_model()
+    wide = valid & (opened > closed_opening(face) + 0.5)
+    left, before = (
+        (mouth_opening(face, m) - mouth_opening(face, truth))[wide].abs().mean()
+        for m in (said, heard)
+    )
+    assert int(wide.sum()) > 30
+    assert float(left) < 0.5 * float(before)
 
 
 def test_openings_are_the_distance_of_the_inner_lips() -> None:

@@ -42,6 +42,14 @@ def test_still_or_short_mouths_have_no_lag() -> None:
     assert estimate_lag(still[:1], still[:1], Fraction(25)) == Lag(0.0, 0.0)
 
 
+def test_a_lag_beyond_the_search_is_not_taken_for_its_end() -> None:
+    """Kills the highest score for a peak."""
+    times = np.arange(300) / 25
+    slow = np.sin(2 * np.pi * 0.9 * times)
+    late = np.sin(2 * np.pi * 0.9 * (times - 0.5))
+    assert estimate_lag(late, slow, Fraction(25), max_frames=6) == Lag(0.0, 0.0)
+
+
 def test_a_smile_that_comes_and_stays_is_no_lag() -> None:
     """Kills correlation of drift: both curves rise, five frames apart, and speak in sync."""
     times = np.arange(400) / 25

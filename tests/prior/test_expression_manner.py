@@ -17,7 +17,11 @@ def drawn() -> Manner:
 
 
 def mouths(count: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(count, 20, generator=torch.Generator().manual_seed(seed))
+    """Mouths that open, by up to some 12 mm, from shut lips."""
+    drawn = torch.randn(count, 20, generator=torch.Generator().manual_seed(seed))
+    drawn[:, 0] = drawn[:, 0].abs()
+    drawn[:, 1:] *= 0.05
+    return drawn
 
 
 def test_the_curve_sets_the_opening_it_promises() -> None:
@@ -85,3 +89,18 @@ def test_a_silent_clip_gives_no_wild_curve() -> None:
     assert bool(torch.isfinite(slopes).all())
     assert float(slopes.max()) <= 3.001
     assert float(slopes.min()) >= 0.249
+
+
+def test_no_manner_opens_a_closure() -> None:
+    """Kills quantiles alone: someone who never quite shuts their lips would leave every m ajar."""
+    ajar = widened(mouths(900), 1.5, torch.zeros(20))
+    ajar[:, 0] += 3 / opening_weights(FACE)[0]
+    average = average_manner(FACE, [mouths(900)], [ajar])
+    own = personal_manner(average, mouths(900), ajar)
+    openings = torch.linspace(-3, closed_opening(FACE), 20)
+    for manner in (average, own):
+        assert bool((manner.opened(openings) <= openings + 1e-5).all())
+        wide = torch.linspace(2, 9, 20)
+        assert bool((manner.opened(wide) > wide + 1).all())
+        rise = manner.opened(torch.linspace(-3, 20, 200)).diff()
+        assert float(rise.min()) >= 0
