@@ -9,7 +9,7 @@ report/                 what was learned, to look at
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from adapt.speaking_style import SpeakingStyle
 from core.camera import Camera
 from core.errors import InputError
 from core.serial import Schema, check_schema, load_tensors, save_json, save_tensors
@@ -24,6 +25,7 @@ from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion
 from prior.bank import ReferenceBank
 from prior.corpus import Windows
+from prior.manner import Manner
 from prior.person import Person
 from prior.renderer import RendererPrior
 from render.deferred import DeferredRenderer
@@ -31,14 +33,6 @@ from render.neural_texture import NeuralTexture
 
 SCHEMA = Schema("actor", 1)
 PARTS = {name: Schema(f"actor-{name}", 1) for name in ("identity", "renderer", "references")}
-
-
-@dataclass(frozen=True)
-class SpeakingStyle:
-    """How this actor's mouth differs from the generic one: `gain` scales its motion."""
-
-    gain: float = 1.0
-    source: str = "no sound to learn from"
 
 
 @dataclass(frozen=True)
@@ -75,8 +69,12 @@ class Actor:
         save_tensors(
             folder / "identity.safetensors",
             PARTS["identity"],
-            {"shape": self.identity.shape, "offset": self.identity.offset},
-            {},
+            {
+                "shape": self.identity.shape,
+                "offset": self.identity.offset,
+                **{f"manner_{k}": v for k, v in _manner_tensors(self.style.manner).items()},
+            },
+            {"closed": self.style.manner.closed},
         )
         change = {
             f"weight.{name}": (value - prior.weights[name]).half()
@@ -100,7 +98,7 @@ class Actor:
             "kind": SCHEMA.kind,
             "schema": SCHEMA.version,
             "prior": fingerprint(prior),
-            "style": asdict(self.style),
+            "style": style_facts(self.style),
             **self.about,
         }
         save_json(folder / "actor.json", document)
@@ -114,7 +112,7 @@ class Actor:
                 f"{folder} was adapted from another prior ({about['prior'][:12]}) than this "
                 f"redub's ({fingerprint(prior)[:12]}); adapt the actor again."
             )
-        identity, _ = load_tensors(folder / "identity.safetensors", PARTS["identity"])
+        identity, held = load_tensors(folder / "identity.safetensors", PARTS["identity"])
         renderer, _ = load_tensors(folder / "renderer.safetensors", PARTS["renderer"])
         references, header = load_tensors(folder / "references.safetensors", PARTS["references"])
         weights = {
@@ -133,8 +131,22 @@ class Actor:
             who,
             tuple(cameras),
         )
-        style = SpeakingStyle(**about["style"])
+        manner = {k.removeprefix("manner_"): v for k, v in identity.items() if "manner_" in k}
+        style = SpeakingStyle(Manner(**manner, closed=held["closed"]), **about["style"])
         return Actor(who, renderer["texture"].float(), weights, windows, style, about)
+
+
+def _manner_tensors(manner: Manner) -> dict[str, Tensor]:
+    return {name: value for name, value in vars(manner).items() if isinstance(value, Tensor)}
+
+
+def style_facts(style: SpeakingStyle) -> dict[str, Any]:
+    """What is known of a style's origin."""
+    return {
+        "source": style.source,
+        "lag_frames": round(style.lag_frames, 2),
+        "lag_confidence": round(style.lag_confidence, 3),
+    }
 
 
 def read_about(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ clip ─▶ track ─▶ windows of the lower face ─▶ unprojected texture �
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adapt.actor import SCHEMA, Actor, read_about
+from adapt.actor import SCHEMA, Actor, read_about, style_facts
 from adapt.personalise import Personalised, Personalising, held_out_conditions, personalise
 from adapt.report import compare, write_actor_report
 from adapt.speaking_style import learn_style
@@ -253,7 +253,7 @@ def _write_report(
     shot, result = compare(actor.person(model, prior), clip, run)
     result |= {
         "held_out": f"frames {first} to {last} of {clip.path.name}",
-        "style": asdict(actor.style),
+        "style": style_facts(actor.style),
         "time": {**seconds, "report": monotonic() - begin},
         **{key: value for key, value in actor.about.items() if key != "ticket"},
     }

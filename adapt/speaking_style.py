@@ -1,47 +1,47 @@
-"""From generic expressions to this actor's habits, as far as seconds of footage can tell."""
+"""From the average speaker to this actor's manner, as far as seconds of their own speech tell."""
 
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from jaxtyping import Float
-from torch import Tensor
-
-from adapt.actor import SpeakingStyle
 from face3d.lips import mouth_opening
 from face3d.morphable import MorphableModel
 from face3d.track import Track
 from media.audio import load_audio
 from media.clip import Clip
-from prior.expression import load_driver
+from prior.alignment import estimate_lag
+from prior.expression import ExpressionModel, load_driver
+from prior.manner import Manner
 
-GAIN_RANGE = (0.6, 1.6)
+BELIEVED = 0.1
+"""Confidence of a lag from which on the footage's sound is shifted by it."""
+
+
+@dataclass(frozen=True)
+class SpeakingStyle:
+    """How this actor's mouth answers speech, where that was learned, and how late its sound was."""
+
+    manner: Manner
+    source: str
+    lag_frames: float = 0.0
+    lag_confidence: float = 0.0
+
+    def driver(self) -> ExpressionModel:
+        """The speech model, speaking as this actor."""
+        return replace(load_driver(), manner=self.manner)
 
 
 def learn_style(clip: Clip, track: Track, model: MorphableModel) -> SpeakingStyle:
-    """How widely this actor opens the mouth for their own words, against the generic model.
+    """The actor's manner from the footage's own sound, put in step with the picture first.
 
-    The ratio of the openings' standard deviations: unlike a regression slope it does not shrink
-    when the sound is out of step with the picture. Closed lips stay closed, for the gain scales
-    about the closed mouth.
+    Footage without sound leaves the average speaker.
     """
+    average = load_driver()
     if not clip.has_audio:
-        return SpeakingStyle()
-    generic = load_driver().mouth(
-        load_audio(clip.path), clip.fps, len(track), Fraction(track.start) / clip.fps
-    )
-    return SpeakingStyle(_gain(model, generic, track), clip.path.name)
-
-
-def _gain(model: MorphableModel, generic: Float[Tensor, "T M"], track: Track) -> float:
-    seen = track.valid
-    shown = mouth_opening(model, track.motion.mouth[seen]).std()
-    expected = mouth_opening(model, generic[seen]).std()
-    if float(expected) < 1e-4:  # a tenth of a millimetre: the sound is no speech
-        return 1.0
-    return float((shown / expected).clamp(*GAIN_RANGE))
-
-
-def in_style(
-    mouth: Float[Tensor, "T M"], style: SpeakingStyle, strength: float
-) -> Float[Tensor, "T M"]:
-    """Generic mouth motion as the actor would move, times the user's strength."""
-    return mouth * (style.gain * strength)
+        return SpeakingStyle(average.manner, "no sound to learn from")
+    sound = load_audio(clip.path)
+    heard = average.mouth(sound, clip.fps, len(track), Fraction(track.start) / clip.fps)
+    openings = (mouth_opening(model, m).numpy() for m in (heard, track.motion.mouth))
+    lag = estimate_lag(*openings, clip.fps)
+    late = lag.frames if lag.confidence >= BELIEVED else 0.0
+    manner = average.in_manner_of(sound, track, late).manner
+    return SpeakingStyle(manner, clip.path.name, lag.frames, lag.confidence)

@@ -15,8 +15,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from adapt.actor import SpeakingStyle
-from adapt.speaking_style import in_style
 from core.errors import InputError
 from face3d.track import Track
 from media.audio import Audio
@@ -63,7 +61,6 @@ def speaking(
     track: Track,
     speech: Audio,
     driver: ExpressionModel,
-    style: SpeakingStyle,
     strength: float,
     silence: Silence,
 ) -> Performance:
@@ -72,7 +69,7 @@ def speaking(
     Raises InputError for speech in which nothing is heard.
     """
     count, fps = len(track), track.fps
-    intent = in_style(driver.mouth(speech, fps, count), style, strength)
+    intent = strength * driver.mouth(speech, fps, count)
     start, stop = spoken_span(speech)
     times = (np.arange(count) + 0.5) / float(fps)
     spoken = (times >= start - LEAD_SECONDS) & (times <= stop + LEAD_SECONDS)

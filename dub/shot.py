@@ -29,7 +29,6 @@ from media.clip import Clip
 from media.frame import Frame
 from media.writer import ClipWriter
 from prior.composite import pasted
-from prior.expression import load_driver
 from prior.person import Person, paint
 from prior.renderer import default_prior
 

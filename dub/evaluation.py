@@ -1,0 +1,179 @@
+"""`redub evaluate`: an actor measured on a shot it has not learned from, beside baselines.
+
+Driven by the plate's own mouth the renderer is judged alone; driven by the plate's own sound the
+audio model as well; both against the plate's true frames. Another's speech has no true frames: then
+the output's mouth is held against what the audio model intended, and the plate is the baseline.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from time import monotonic
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from adapt.actor import Actor, read_about
+from adapt.cli import without_prior
+from adapt.report import reenacted
+from adapt.speaking_style import in_style
+from core.memory import peak_rss_mb
+from core.progress import Reporter, reported
+from dub.performance import Performance, reenacting, speaking
+from dub.shot import tracked
+from evaluate.benchmark import Shot, collect, figures, leak_of, sync_of
+from evaluate.metrics.lips import mouth_opening as landmark_opening
+from evaluate.metrics.lips import opening_corr
+from face3d.lips import mouth_opening
+from face3d.morphable import default_model
+from face3d.track import Track
+from media.audio import Audio, load_audio, silence
+from media.clip import Clip
+from media.frame import Frame
+from prior.expression import load_driver
+from prior.person import Person
+from prior.renderer import RendererPrior, default_prior, untrained
+
+CROP = "face crop in which the face is 192 pixels high; windows around the lower face"
+SILENCE_RATE = 16000
+
+Driver = Literal["tracked", "own"] | Path
+"""What moves the mouth: the plate's tracked mouth, its own sound, or another's speech."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What to measure on which frames of which plate."""
+
+    actor: Path
+    plate: Path
+    frames: range
+    driver: Driver = "tracked"
+
+
+def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str, Any]]:
+    """The systems' windows and the contract's figures.
+
+    Raises InputError for a plate without the face, without sound where it is to drive, and for
+    what is no actor.
+    """
+    began = monotonic()
+    clip = Clip.open(job.plate)
+    actor, prior = load_actor(job.actor)
+    model = default_model()
+    person = actor.person(model, prior)
+    sound = sound_of(job, clip)
+    track = tracked(clip, job.frames, actor.identity, reporter)
+    tracked_at = monotonic()
+    performance = perform(job, track, actor, sound)
+    driven = driven_by(track, performance)
+    performed_at = monotonic()
+
+    truth = isinstance(job.driver, str)
+    systems: dict[str, Iterator[Frame]] = {
+        "redub": reenacted(person, clip, driven),
+        "silent": reenacted(person, clip, silenced(track, actor)),
+    }
+    if truth:
+        systems["nearest_frame"] = reenacted(person, clip, driven, nearest=True)
+        if (other := unlearned(job.actor)) is not None:
+            systems["no_prior"] = reenacted(other, clip, driven)
+    else:
+        systems["original_frame"] = clip.frames(job.frames)
+    plate = reported(clip.frames(job.frames), reporter, "render and measure", len(driven))
+    shot = collect(plate, driven, model, systems)
+    names = ("nearest_frame", "no_prior") if truth else ("original_frame",)
+    measured = {
+        name: figures(shot, name, clip.fps, sound)
+        for name in ("redub", *names)
+        if name in shot.systems
+    }
+    if not truth:
+        measured = {n: by_intent(shot, n, f, performance) for n, f in measured.items()}
+    result = measured["redub"] | {
+        "leak": leak_of(shot, "silent", clip.fps),
+        "baselines": {name: measured.get(name) for name in names},
+        "ground_truth": {"sync": sync_of(np.stack(shot.truth.landmarks), clip.fps, sound)},
+        "driver": job.driver if truth else Path(job.driver).name,
+        "opening_corr_against": "truth" if truth else "intent",
+        "plate": clip.path.name,
+        "range": [job.frames.start, job.frames.stop],
+        "codec": f"none: compared before encoding, in {clip.pix_fmt}",
+        "crop": CROP,
+        "time": {
+            "track": tracked_at - began,
+            "perform": performed_at - tracked_at,
+            "render_and_measure": monotonic() - performed_at,
+        },
+        "peak_rss_mb": peak_rss_mb(),
+    }
+    return shot, result
+
+
+def load_actor(folder: Path) -> tuple[Actor, RendererPrior]:
+    """An actor with the prior that it is a difference to."""
+    about = read_about(folder)
+    prior = default_prior() if about.get("with_prior", True) else untrained(about["seed"])
+    return Actor.load(folder, prior), prior
+
+
+def unlearned(actor: Path) -> Person | None:
+    """The same actor adapted without the prior, where `adapt --baseline` made one."""
+    folder = without_prior(actor)
+    if not folder.exists():
+        return None
+    other, prior = load_actor(folder)
+    return other.person(default_model(), prior)
+
+
+def sound_of(job: Evaluation, clip: Clip) -> Audio | None:
+    """What is heard from the first frame on: the plate's own sound, or the other's speech."""
+    if isinstance(job.driver, Path):
+        return load_audio(job.driver)
+    if job.driver == "tracked" and not clip.has_audio:
+        return None
+    start, stop = (Fraction(int(edge)) / clip.fps for edge in (job.frames.start, job.frames.stop))
+    return replace(load_audio(clip.path).section(start, stop), start=Fraction(0))
+
+
+def perform(job: Evaluation, track: Track, actor: Actor, sound: Audio | None) -> Performance:
+    if job.driver == "tracked":
+        return reenacting(track)
+    assert sound is not None, "whoever drives is heard"
+    return speaking(track, sound, load_driver(), actor.style, 1.0, "original")
+
+
+def driven_by(track: Track, performance: Performance) -> Track:
+    """The track with the performance's mouth, valid where it is painted."""
+    painted = torch.from_numpy(performance.painted)
+    return replace(
+        track, motion=track.motion.with_mouth(performance.mouth), valid=track.valid & painted
+    )
+
+
+def silenced(track: Track, actor: Actor) -> Track:
+    """The track with the mouth that the audio model shows when nobody speaks."""
+    nothing = silence(len(track) / float(track.fps), SILENCE_RATE)
+    heard = load_driver().mouth(nothing, track.fps, len(track))
+    return replace(track, motion=track.motion.with_mouth(in_style(heard, actor.style, 1.0)))
+
+
+def by_intent(
+    shot: Shot, name: str, measured: Mapping[str, Any], performance: Performance
+) -> dict[str, Any]:
+    """Figures without those that need true frames; the mouth is held against the intent."""
+    seen = landmark_opening(np.stack(shot.systems[name].landmarks))
+    meant = mouth_opening(default_model(), performance.intent).numpy().astype(float)
+    spoken = np.where(performance.share == 1, meant, np.nan)  # ramps are neither's mouth
+    nothing = {"psnr": None, "ssim": None, "gmsd": None, "sharpness_ratio": None}
+    return dict(measured) | {
+        "lower_face": nothing,
+        "mouth": nothing,
+        "landmarks": {
+            "lmd_px256": None,
+            "opening_corr": opening_corr(seen, spoken),
+            "opening_mae_px256": None,
+        },
+    }
