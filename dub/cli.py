@@ -12,7 +12,6 @@ from tyro.conf import Positional, subcommand
 from adapt.cli import Adapt
 from core.command import Verb, run_command
 from core.errors import AssetError, UsageError
-from core.serial import save_json
 from prior.cli import Card, Prepare, Train
 
 Frames = Annotated[str | None, tyro.conf.arg(name="range", metavar="A:B")]
@@ -146,7 +145,6 @@ class Evaluate(Verb):
     def run(self) -> int:
         from adapt.report import comparison_sheet
         from dub.evaluation import Evaluation, evaluate_actor
-        from evaluate.report import plain
         from evaluate.sheet import save_png
         from media.clip import Clip
 
@@ -159,7 +157,7 @@ class Evaluate(Verb):
             driver if driver in ("tracked", "own") else Path(driver),  # pyright: ignore
         )
         pictures, figures = evaluate_actor(job, self.reporter)
-        keep_json(plain(figures), self.json, figures_printed)
+        keep_json(figures, self.json, figures_printed)
         if self.sheet:
             save_png(self.sheet, comparison_sheet(pictures, clip.path.stem))
         return 0
@@ -253,8 +251,11 @@ def print_result(result: Mapping[str, Any], as_json: bool, printed: Any) -> None
 
 def keep_json(result: Mapping[str, Any], path: Path | None, printed: Any) -> None:
     """A result into a file, or on stdout: as JSON for `-`, else in words."""
+    from core.serial import save_json
+    from evaluate.report import plain
+
     if path is not None and str(path) != "-":
-        save_json(path, result)
+        save_json(path, plain(result))
     print_result(result, str(path) == "-", printed)
 
 

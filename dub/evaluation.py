@@ -18,7 +18,7 @@ import torch
 from adapt.actor import Actor, read_about
 from adapt.cli import without_prior
 from adapt.report import reenacted
-from adapt.speaking_style import in_style
+from adapt.speaking_style import BELIEVED
 from core.memory import peak_rss_mb
 from core.progress import Reporter, reported
 from dub.performance import Performance, reenacting, speaking
@@ -32,6 +32,7 @@ from face3d.track import Track
 from media.audio import Audio, load_audio, silence
 from media.clip import Clip
 from media.frame import Frame
+from prior.alignment import estimate_lag
 from prior.expression import load_driver
 from prior.person import Person
 from prior.renderer import RendererPrior, default_prior, untrained
@@ -67,6 +68,10 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
     sound = sound_of(job, clip)
     track = tracked(clip, job.frames, actor.identity, reporter)
     tracked_at = monotonic()
+    late = 0.0
+    if sound is not None and isinstance(job.driver, str):
+        late = late_by(sound, track)
+        sound = replace(sound, start=sound.start - Fraction(late) / clip.fps)
     performance = perform(job, track, actor, sound)
     driven = driven_by(track, performance)
     performed_at = monotonic()
@@ -77,7 +82,7 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
         "silent": reenacted(person, clip, silenced(track, actor)),
     }
     if truth:
-        systems["nearest_frame"] = reenacted(person, clip, driven, nearest=True)
+        systems["nearest_frame"] = reenacted(person, clip, driven, copying=True)
         if (other := unlearned(job.actor)) is not None:
             systems["no_prior"] = reenacted(other, clip, driven)
     else:
@@ -86,7 +91,7 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
     shot = collect(plate, driven, model, systems)
     names = ("nearest_frame", "no_prior") if truth else ("original_frame",)
     measured = {
-        name: figures(shot, name, clip.fps, sound)
+        name: figures(shot, name, clip.fps, from_start(sound))
         for name in ("redub", *names)
         if name in shot.systems
     }
@@ -95,9 +100,12 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
     result = measured["redub"] | {
         "leak": leak_of(shot, "silent", clip.fps),
         "baselines": {name: measured.get(name) for name in names},
-        "ground_truth": {"sync": sync_of(np.stack(shot.truth.landmarks), clip.fps, sound)},
+        "ground_truth": {
+            "sync": sync_of(np.stack(shot.truth.landmarks), clip.fps, from_start(sound))
+        },
         "driver": job.driver if truth else Path(job.driver).name,
         "opening_corr_against": "truth" if truth else "intent",
+        "sound_late_by_frames": late,
         "plate": clip.path.name,
         "range": [job.frames.start, job.frames.stop],
         "codec": f"none: compared before encoding, in {clip.pix_fmt}",
@@ -138,11 +146,28 @@ def sound_of(job: Evaluation, clip: Clip) -> Audio | None:
     return replace(load_audio(clip.path).section(start, stop), start=Fraction(0))
 
 
+def late_by(sound: Audio, track: Track) -> float:
+    """By how many frames the plate's sound is late against its lips; 0 where that is not sure."""
+    heard = load_driver().mouth(sound, track.fps, len(track))
+    expected, seen = (mouth_opening(default_model(), m) for m in (heard, track.motion.mouth))
+    lag = estimate_lag(expected.numpy(), seen.numpy(), track.fps)
+    return lag.frames if lag.confidence >= BELIEVED else 0.0
+
+
+def from_start(sound: Audio | None) -> Audio | None:
+    """The sound from the first frame on, as the measure of sync takes it."""
+    if sound is None:
+        return None
+    end = sound.start + Fraction(sound.samples.shape[1], sound.rate)
+    return replace(sound.section(0, max(end, Fraction(0))), start=Fraction(0))
+
+
 def perform(job: Evaluation, track: Track, actor: Actor, sound: Audio | None) -> Performance:
+    """The mouth that is to be rendered."""
     if job.driver == "tracked":
         return reenacting(track)
     assert sound is not None, "whoever drives is heard"
-    return speaking(track, sound, load_driver(), actor.style, 1.0, "original")
+    return speaking(track, sound, actor.style.driver(), 1.0, "original")
 
 
 def driven_by(track: Track, performance: Performance) -> Track:
@@ -156,8 +181,8 @@ def driven_by(track: Track, performance: Performance) -> Track:
 def silenced(track: Track, actor: Actor) -> Track:
     """The track with the mouth that the audio model shows when nobody speaks."""
     nothing = silence(len(track) / float(track.fps), SILENCE_RATE)
-    heard = load_driver().mouth(nothing, track.fps, len(track))
-    return replace(track, motion=track.motion.with_mouth(in_style(heard, actor.style, 1.0)))
+    heard = actor.style.driver().mouth(nothing, track.fps, len(track))
+    return replace(track, motion=track.motion.with_mouth(heard))
 
 
 def by_intent(

@@ -76,8 +76,8 @@ def most_faces(clip: Clip) -> int:
     with FaceDetection(model_selection=1, min_detection_confidence=0.6) as detector:
         for frame in clip.frames():
             if frame.index in wanted:
-                seen = detector.process(frame.thumbnail(640)).detections
-                most = max(most, len(seen or ()))
+                seen = detector.process(frame.thumbnail(640))
+                most = max(most, len(seen.detections or ()))  # pyright: ignore
     return most
 
 
@@ -133,8 +133,8 @@ def sound_offset(clip: Clip, track: Track) -> dict[str, float] | None:
     model = default_model()
     start = Fraction(track.start) / clip.fps
     heard = load_driver().mouth(load_audio(clip.path), clip.fps, len(track), start)
-    openings = (mouth_opening(model, m).numpy() for m in (heard, track.motion.mouth))
-    lag = estimate_lag(*openings, clip.fps)
+    expected, seen = (mouth_opening(model, m).numpy() for m in (heard, track.motion.mouth))
+    lag = estimate_lag(expected, seen, clip.fps)
     return {"late_by_frames": round(lag.frames, 2), "confidence": round(lag.confidence, 3)}
 
 

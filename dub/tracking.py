@@ -66,7 +66,11 @@ def crop_points(model: MorphableModel, track: Track, index: int) -> Float[np.nda
 def lip_error(clip: Clip, track: Track, points: Float[np.ndarray, "T 468 2"]) -> float:
     """Mean distance of fitted lips from freshly detected ones, px256; NaN where none are found."""
     valid = np.flatnonzero(track.valid.numpy())
-    judged = {int(valid[i]) for i in spread_indices(len(valid), JUDGED_FRAMES)} if len(valid) else {}
+    if not len(valid):
+        return float("nan")
+    judged = (
+        {int(valid[i]) for i in spread_indices(len(valid), JUDGED_FRAMES)} if len(valid) else {}
+    )
     errors = []
     with FaceMesh(still=True) as mesh:
         for index, frame in enumerate(clip.frames(range(track.start, track.start + len(track)))):
@@ -111,9 +115,10 @@ def _drawn(model: MorphableModel, frames: Iterator[Frame], track: Track) -> Iter
         xy = track.camera.pixels_from_camera(camera_vertices(model, track.identity, here))[0]
         lines = np.round((xy.numpy()[edges] - 0.5) * 8).astype(np.int32)
         ink = np.zeros((frame.height, frame.width), np.uint8)
-        cv2.polylines(ink, list(lines), False, 255, 1, cv2.LINE_AA, shift=3)
+        cv2.polylines(ink, list(lines), False, (255,), 1, cv2.LINE_AA, shift=3)
         colour = np.broadcast_to(np.array(MESH_COLOUR, np.uint8), (*ink.shape, 3))
-        yield frame.composited(np.ascontiguousarray(colour), 0.6 * ink.astype(np.float32) / 255, 0, 0)
+        matte = 0.6 * ink.astype(np.float32) / 255
+        yield frame.composited(np.ascontiguousarray(colour), matte, 0, 0)
 
 
 def printed(figures: dict[str, Any]) -> str:

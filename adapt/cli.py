@@ -1,0 +1,110 @@
+"""`adapt`: learn an actor from a clip, as a command."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from core.command import Verb, run_command
+from core.duration import parse_seconds
+from core.errors import AssetError, InputError, UsageError
+
+BUDGETS = {"draft": 45.0, "final": 180.0}
+"""Seconds that adaptation may take, all stages, unless --budget says otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapt(Verb):
+    """Learn an actor from a few seconds of footage: an actor folder and its report."""
+
+    actor: Path
+    """The clip that shows the actor speaking."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """The actor folder; beside the clip, named like it, unless told."""
+    range: str | None = None
+    """Frames to learn from, A:B in seconds (0s:4s), frames (0:100) or timecode (tc:...)."""
+    budget: str | None = None
+    """Wall-clock time of the whole job, as 90s or 3m; decides over --quality."""
+    quality: Literal["draft", "final"] = "final"
+    """draft takes 45 seconds, final 3 minutes."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute. This version computes on the CPU; cuda is refused with the reason."""
+    seed: int = 0
+    """Seed of everything random."""
+    baseline: bool = False
+    """Learn the actor a second time without the prior, for evaluate to put beside."""
+    json: bool = False
+    """Print the actor's report on stdout."""
+
+    def run(self) -> int:
+        check_device(self.device)
+        seconds = parse_seconds(self.budget) if self.budget else BUDGETS[self.quality]
+
+        from adapt.pipeline import Adaptation, adapt
+        from media.clip import Clip
+        from media.timeline import parse_range
+
+        clip = Clip.open(self.actor)
+        frames = parse_range(self.range, clip.fps, len(clip), clip.timecode)
+        folder = self.output or self.actor.with_suffix(".actor")
+        check_folder(folder)
+        jobs = [(True, folder), (False, without_prior(folder))][: 1 + self.baseline]
+        for prior, into in jobs:
+            job = Adaptation(self.actor, frames, seconds, self.seed, prior)
+            try:
+                adapt(job, into, self.reporter)
+            except InputError:
+                drop_work(into)  # nothing in it would help another try
+                raise
+        report = folder / "report"
+        print((report / "report.json").read_text() if self.json else described(folder))
+        return 0
+
+
+def check_device(name: str) -> None:
+    """Raises AssetError for a device that this version cannot compute on."""
+    if name != "cuda":
+        return
+    from core.device import resolve_device
+
+    resolve_device(name)
+    raise AssetError("--device cuda is not used by this version of redub; use --device cpu.")
+
+
+def check_folder(folder: Path) -> None:
+    """Raises UsageError for a folder that holds something else than an actor."""
+    known = {"actor.json", "work", "report"}
+    if folder.is_dir() and any(folder.iterdir()) and not any((folder / n).exists() for n in known):
+        raise UsageError(f"{folder} holds other files; choose a new folder for the actor.")
+
+
+def without_prior(folder: Path) -> Path:
+    """Where the baseline that learned from nothing but the footage lies."""
+    return folder.with_name(folder.name + ".no_prior")
+
+
+def drop_work(folder: Path) -> None:
+    """Remove what an unsuitable clip left of a job, and the folder if nothing else is in it."""
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def described(folder: Path) -> str:
+    """What a person wants to know of a finished actor."""
+    figures = json.loads((folder / "report" / "report.json").read_text())
+    lower = figures["lower_face"]
+    return (
+        f"actor   {folder}\n"
+        f"report  {folder / 'report' / 'report.html'}\n"
+        f"held-out frames: lower face {lower['psnr']:.1f} dB, SSIM {lower['ssim']:.3f}"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The `adapt` command; means `redub adapt`."""
+    return run_command(Adapt, "adapt", "Learn an actor from a few seconds of footage.", argv)

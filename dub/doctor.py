@@ -1,0 +1,209 @@
+"""`redub doctor`: what this machine can do, and why not where it cannot."""
+
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from core.errors import ToolkitError
+
+LIBRARIES = {
+    "av": "reads and writes media",
+    "cv2": "warps and measures pictures",
+    "librosa": "hears speech",
+    "mediapipe": "finds faces",
+    "numba": "draws meshes fast",
+    "safetensors": "keeps weights",
+    "scenedetect": "finds cuts",
+    "scipy": "solves and filters",
+    "soxr": "resamples sound",
+    "torch": "renders and learns",
+}
+"""What redub imports, and what for."""
+
+DISTRIBUTIONS = {"cv2": "opencv-contrib-python"}
+
+REMEDIES = {
+    "libGL": "install the system library libGL.so.1 (Debian: libgl1)",
+    "libgthread": "install the system library glib (Debian: libglib2.0-0)",
+    "libEGL": "install the system library libEGL.so.1 (Debian: libegl1)",
+}
+
+CODECS = (
+    "h264",
+    "hevc",
+    "prores",
+    "dnxhd",
+    "av1",
+    "vp9",
+    "ffv1",
+    "exr",
+    "aac",
+    "flac",
+    "pcm_s24le",
+)
+ENCODERS = {"ffv1": ".mkv picture", "flac": ".mkv sound", "libx264": ".mp4, .mov picture",
+            "aac": ".mp4, .mov sound"}  # fmt: skip
+
+
+def examine() -> dict[str, Any]:
+    """Everything the doctor tells; `missing` lists what keeps redub from working."""
+    libraries = {name: library(name) for name in LIBRARIES}
+    found = {
+        "redub": version("redub"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "libraries": libraries,
+        "missing": [
+            f"{name}: {state['reason']}" for name, state in libraries.items() if state["reason"]
+        ],
+        "memory_mb": memory_mb(),
+        "disk_free_mb": round(shutil.disk_usage(Path.cwd()).free / 1e6),
+    }
+    # Each finding needs its library; what is missing has been said.
+    for name, needs, look in (
+        ("devices", "torch", devices),
+        ("visibility", "torch", visibility),
+        ("codecs", "av", codecs),
+        ("weights", "torch", weights),
+    ):
+        if not libraries[needs]["reason"]:
+            found[name] = look()
+    lost = [f"{n}: {w['state']}" for n, w in found.get("weights", {}).items() if not w["usable"]]
+    return found | {"missing": found["missing"] + lost}
+
+
+def library(name: str) -> dict[str, str | None]:
+    """A library's version, and why it cannot be imported if so."""
+    try:
+        import_module(name)
+        reason = None
+    except (ImportError, OSError) as error:
+        remedy = next((r for mark, r in REMEDIES.items() if mark in str(error)), None)
+        reason = f"{error}; {remedy or 'install redub again'}"
+    try:
+        held = version(DISTRIBUTIONS.get(name, name))
+    except PackageNotFoundError:
+        held = None
+    return {"version": held, "for": LIBRARIES[name], "reason": reason}
+
+
+def devices() -> dict[str, Any]:
+    """Where tensors may live. This version computes on the CPU whatever else there is."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    return {
+        "cpu": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "used": True},
+        "cuda": {
+            "used": False,
+            "reason": f"{torch.cuda.get_device_name()} is there, but this version computes on the "
+            "CPU"
+            if cuda
+            else f"torch {torch.__version__} finds none",
+        },
+    }
+
+
+def visibility() -> dict[str, Any]:
+    """The rasteriser that was chosen, and what became of the others."""
+    from render.visibility import choose_backend
+
+    chosen = choose_backend("auto")
+    found: dict[str, Any] = {"chosen": chosen.name, "reason": chosen.reason}
+    for name in ("numba_cpu", "reference"):
+        try:
+            choose_backend(name)
+            found[name] = "works"
+        except ToolkitError as error:
+            found[name] = str(error)
+    return found
+
+
+def codecs() -> dict[str, dict[str, bool]]:
+    """What this build of the media library reads and writes."""
+    from av.codec import Codec, codecs_available
+    from av.codec.codec import UnknownCodecError
+
+    def writes(name: str) -> bool:
+        try:
+            return bool(Codec(name, "w"))
+        except UnknownCodecError:
+            return False
+
+    return {
+        "reads": {name: name in codecs_available for name in CODECS},
+        "writes": {f"{name} ({use})": writes(name) for name, use in ENCODERS.items()},
+    }
+
+
+def weights() -> dict[str, dict[str, Any]]:
+    """The weight files in use, whose they are and under which licence."""
+    from face3d.morphable import default_model
+    from prior.expression import load_driver
+    from prior.renderer import default_prior
+
+    ours = "Apache-2.0 (made by redub; the footage it saw: redub prior card)"
+    found: dict[str, dict[str, Any]] = {}
+    for name, load, licence in (
+        ("rendering prior", default_prior, ours),
+        ("speech model", load_driver, ours),
+        ("face model", default_model, "Apache-2.0 (learned from the tracker's own landmarks)"),
+    ):
+        try:
+            load()
+            found[name] = {"usable": True, "state": "ships with redub", "licence": licence}
+        except (ToolkitError, OSError) as error:
+            found[name] = {"usable": False, "state": str(error), "licence": licence}
+    found["face mesh detector"] = {
+        "usable": True,
+        "state": "ships with mediapipe",
+        "licence": "Apache-2.0 (Google)",
+    }
+    return found
+
+
+def memory_mb() -> dict[str, int] | None:
+    """Memory of the machine and what is free of it; None where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        fields = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+        return {
+            "total": round(fields["MemTotal"] * 1024 / 1e6),
+            "free": round(fields["MemAvailable"] * 1024 / 1e6),
+        }
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def printed(found: Mapping[str, Any]) -> str:
+    """The findings for a person."""
+    lines = [f"redub {found['redub']} on Python {found['python']}, {found['system']}"]
+    lines += _block("devices", found.get("devices", {}))
+    lines += _block("rasteriser", found.get("visibility", {}))
+    for kind, states in found.get("codecs", {}).items():
+        shown = ", ".join(name if ok else f"no {name}" for name, ok in states.items())
+        lines += [f"{kind:<12} {shown}"]
+    lines += _block("weights", found.get("weights", {}))
+    lines += [
+        f"{name:<12} {state['version']}, {state['for']}"
+        for name, state in found["libraries"].items()
+    ]
+    if memory := found["memory_mb"]:
+        lines += [f"{'memory':<12} {memory['free']} of {memory['total']} MB free"]
+    lines += [f"{'disk':<12} {found['disk_free_mb']} MB free here"]
+    lines += [f"MISSING      {text}" for text in found["missing"]] or ["nothing is missing"]
+    return "\n".join(lines)
+
+
+def _block(title: str, entries: Mapping[str, Any]) -> list[str]:
+    def told(value: Any) -> str:
+        if not isinstance(value, Mapping):
+            return str(value)
+        return ", ".join(f"{key} {part}" for key, part in value.items())
+
+    return [f"{title:<12} {name}: {told(value)}" for name, value in entries.items()]
