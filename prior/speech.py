@@ -7,8 +7,8 @@ neither a quiet recording nor a long pause changes how far a mouth opens.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
-import librosa
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
@@ -67,25 +67,36 @@ def mel_decibels(samples: Float32[np.ndarray, " N"]) -> Float32[np.ndarray, "K 8
     """
     count = len(samples) // HOP + 1
     blocks = [
-        librosa.power_to_db(power, ref=1.0, amin=1e-12, top_db=None).T
-        for power in _mel_power_blocks(samples, count)
+        10 * np.log10(np.maximum(power, 1e-12)) for power in _mel_power_blocks(samples, count)
     ]
     return np.concatenate(blocks).astype(np.float32)
 
 
 def _mel_power_blocks(
     samples: Float32[np.ndarray, " N"], count: int
-) -> Iterator[Float32[np.ndarray, "80 K"]]:
+) -> Iterator[Float[np.ndarray, "K 80"]]:
     padded = np.pad(samples, (TRANSFORM // 2, TRANSFORM))
-    full_scale = (np.hanning(WINDOW).sum() / 2) ** 2
+    frames = np.lib.stride_tricks.sliding_window_view(padded, TRANSFORM)[::HOP][:count]
+    window = np.pad(np.hanning(WINDOW + 1)[:-1], (TRANSFORM - WINDOW) // 2)
+    weights = mel_weights().T / (window.sum() / 2) ** 2
     for first in range(0, count, BLOCK_FRAMES):
-        frames = min(BLOCK_FRAMES, count - first)
-        block = padded[first * HOP : (first + frames - 1) * HOP + TRANSFORM]
-        power = librosa.feature.melspectrogram(
-            y=block, sr=RATE, n_fft=TRANSFORM, win_length=WINDOW, hop_length=HOP,
-            n_mels=BANDS, center=False, norm=None,
-        )  # fmt: skip
-        yield power / full_scale
+        spectrum = np.fft.rfft(frames[first : first + BLOCK_FRAMES] * window)
+        yield np.abs(spectrum) ** 2 @ weights
+
+
+@cache
+def mel_weights() -> Float[np.ndarray, "80 257"]:
+    """Triangles, one high, on Slaney's scale (Auditory Toolbox, 1998): even steps of 200/3 Hz up
+    to 1 kHz, and of a 27th of ln 6.4 in log-frequency above."""
+    step, corner, log_step = 200 / 3, 1000.0, np.log(6.4) / 27
+    top = corner / step + np.log(RATE / 2 / corner) / log_step
+    mels = np.linspace(0, top, BANDS + 2)
+    above = corner * np.exp(log_step * (mels - corner / step))
+    edges = np.where(mels * step < corner, mels * step, above)
+    hertz = np.linspace(0, RATE / 2, TRANSFORM // 2 + 1)
+    rise = (hertz - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    fall = (edges[2:, None] - hertz) / np.diff(edges)[1:, None]
+    return np.maximum(0, np.minimum(rise, fall))
 
 
 def loudness(decibels: Float32[np.ndarray, "K 80"]) -> Float[np.ndarray, " K"]:
