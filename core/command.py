@@ -7,7 +7,8 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
@@ -73,7 +74,14 @@ def run_command(verbs: Any, name: str, purpose: str, argv: Sequence[str] | None 
 
 def _finished(verb: Runnable, name: str) -> int:
     try:
-        return verb.run()
+        with nullcontext() if verb.verbose else native_log_hidden():
+            code = verb.run()
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader has had enough (`| head`): not our failure, and nothing more may be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run the same command again to go on.", file=sys.stderr)
         return INTERRUPTED
@@ -83,6 +91,34 @@ def _finished(verb: Runnable, name: str) -> int:
         code, sentence = verdict(error)
         print(f"{name}: {sentence}", file=sys.stderr)
         return code
+
+
+@contextmanager
+def native_log_hidden() -> Iterator[None]:
+    """Hide what native libraries write to the error descriptor; Python's stderr still shows.
+
+    Where stderr is somebody else's (a test's, a notebook's) nothing is touched.
+    """
+    stream = sys.stderr
+    try:
+        ours = stream.fileno() == 2
+    except (OSError, AttributeError, ValueError):
+        ours = False
+    if not ours:
+        yield
+        return
+    stream.flush()
+    shown = os.dup(2)
+    with open(os.devnull, "wb") as nowhere, os.fdopen(shown, "w", closefd=False) as duplicate:
+        os.dup2(nowhere.fileno(), 2)
+        sys.stderr = duplicate
+        try:
+            yield
+        finally:
+            duplicate.flush()
+            sys.stderr = stream
+            os.dup2(shown, 2)
+    os.close(shown)
 
 
 def verdict(error: Exception) -> tuple[int, str]:

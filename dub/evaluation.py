@@ -90,8 +90,9 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
     plate = reported(clip.frames(job.frames), reporter, "render and measure", len(driven))
     shot = collect(plate, driven, model, systems)
     names = ("nearest_frame", "no_prior") if truth else ("original_frame",)
+    heard = from_start(sound)
     measured = {
-        name: figures(shot, name, clip.fps, from_start(sound))
+        name: figures(shot, name, clip.fps, heard)
         for name in ("redub", *names)
         if name in shot.systems
     }
@@ -101,7 +102,7 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
         "leak": leak_of(shot, "silent", clip.fps),
         "baselines": {name: measured.get(name) for name in names},
         "ground_truth": {
-            "sync": sync_of(np.stack(shot.truth.landmarks), clip.fps, from_start(sound))
+            "sync": sync_of(np.stack(shot.truth.landmarks), clip.fps, heard)
         },
         "driver": job.driver if truth else Path(job.driver).name,
         "opening_corr_against": "truth" if truth else "intent",
