@@ -40,7 +40,7 @@ class Personalising:
     seconds: float = 150.0
     batch: int = 4
     texture_rate: float = 4e-3
-    network_rate: float = 2e-4
+    network_rate: float = 4e-4
     judge_every: int = 25
     checkpoint_seconds: float = 20.0
     seed: int = 0

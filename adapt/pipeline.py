@@ -148,7 +148,7 @@ def _schedule(job: Adaptation, prepared: float, held_out: int) -> Personalising:
     reserve = 6.0 + REPORT_SHARE * held_out
     seconds = max(5.0, job.budget_seconds - prepared - reserve)
     # Without a prior the network has everything to learn: it takes the rate that trained the prior.
-    rate = 2e-4 if job.prior else 5e-4
+    rate = 4e-4 if job.prior else 5e-4
     return Personalising(seconds=seconds, seed=job.seed, network_rate=rate)
 
 

@@ -12,7 +12,7 @@ from prior.alignment import estimate_lag
 from prior.expression import ExpressionModel, load_driver
 from prior.manner import Manner
 
-BELIEVED = 0.1
+BELIEVED = 0.3
 """Confidence of a lag from which on the footage's sound is shifted by it."""
 
 

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TextIO, TypeVar
+from typing import Protocol, TextIO, TypeVar, runtime_checkable
 
 Item = TypeVar("Item")
 
@@ -29,6 +29,7 @@ class Step:
         return self.seconds * (1.0 / self.share - 1.0) if self.share > 0 else float("inf")
 
 
+@runtime_checkable
 class Reporter(Protocol):
     def step(self, step: Step) -> None: ...
 

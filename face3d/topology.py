@@ -41,6 +41,12 @@ CHIN = (152, 175, 199, 148, 377, 171, 396, 176, 400)
 EYE_OUTER_RIGHT, EYE_OUTER_LEFT = 33, 263
 NOSE_BASE, NOSE_TIP = 2, 4
 
+LIPS_BETWEEN = (
+    76, 184, 74, 73, 72, 11, 302, 303, 304, 408, 306, 307, 320, 404, 315, 16, 85, 180, 90, 77,
+    62, 183, 42, 41, 38, 12, 268, 271, 272, 407, 292, 325, 319, 403, 316, 15, 86, 179, 89, 96,
+)  # fmt: skip
+"""The two loops on the red of the lips between their contours: no triangle spans it whole."""
+
 LIPS = tuple(sorted({*LIPS_OUTER_UPPER, *LIPS_OUTER_LOWER, *LIPS_INNER_UPPER, *LIPS_INNER_LOWER}))
 
 

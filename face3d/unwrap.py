@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from face3d.anatomy import FACE_V
 from face3d.view import View
 
 
@@ -21,7 +22,7 @@ def unwrap(
         covered = (view.fragments.face[0] >= 0).flatten()
         uv = view.uv[0].flatten(1)[:, covered] * size - 0.5
         colours = image.flatten(1)[:, covered].float() / 127.5 - 1
-        inside = view.mouth[0].flatten()[covered].float()
+        inside = (view.uv[0, 1].flatten()[covered] > FACE_V).float()
         bright = (colours.mean(0) + 1).square() * inside + 1 - inside
         corner = uv.floor()
         part = uv - corner

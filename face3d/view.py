@@ -12,7 +12,7 @@ from torch import Tensor
 from core.camera import Camera
 from face3d.mask import lower_face
 from face3d.morphable import MorphableModel
-from face3d.topology import LIPS
+from face3d.topology import LIPS, LIPS_BETWEEN
 from face3d.track import Crop, Identity, Motion, camera_vertices
 from render.fragments import Fragments
 from render.gbuffer import draw
@@ -51,7 +51,7 @@ def look(model: MorphableModel, identity: Identity, motion: Motion, camera: Came
 def _mouth_triangles(triangles: Tensor, inside: Tensor) -> Tensor:
     """Triangles of the lips, the teeth and the cavity."""
     lips = torch.zeros_like(inside)
-    lips[list(LIPS)] = True
+    lips[list(LIPS + LIPS_BETWEEN)] = True
     corners = triangles.long()
     return lips[corners].all(-1) | inside[corners].all(-1)
 

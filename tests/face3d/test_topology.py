@@ -12,6 +12,7 @@ from face3d.topology import (
     JAW_LINE,
     LANDMARKS,
     LIPS,
+    LIPS_BETWEEN,
     LIPS_INNER_LOWER,
     LIPS_INNER_UPPER,
     LIPS_OUTER_LOWER,
@@ -81,10 +82,21 @@ def test_rings_run_along_edges_from_the_right_to_the_left() -> None:
     for ring in rings:
         assert all(tuple(sorted(e)) in owners for e in pairwise(ring)), ring
         assert x[ring[0]] < 0 < x[ring[-1]]
-    loop = lip_ring_inner()
-    assert len(set(loop)) == 20
-    assert all(tuple(sorted((a, loop[i - 1]))) in owners for i, a in enumerate(loop))
+    between = LIPS_BETWEEN[:20], LIPS_BETWEEN[20:]
+    for loop in (lip_ring_inner(), *between):
+        assert len(set(loop)) == 20
+        assert all(tuple(sorted((a, loop[i - 1]))) in owners for i, a in enumerate(loop))
     assert len(LIPS) == 40
+
+
+def test_the_red_of_the_lips_is_whole() -> None:
+    """Kills lips of contours only, between which no triangle lies: the red is a band of 120
+    triangles whose rim is the outer and the inner contour."""
+    lips = set(LIPS + LIPS_BETWEEN)
+    band = [t for t in tesselation().tolist() if set(t) <= lips]
+    rim = {v for e, n in edges_of(map(tuple, band)).items() if n == 1 for v in e}
+    assert len(band) == 120
+    assert rim == set(LIPS)
 
 
 def test_facing_lip_points_face_each_other() -> None:
