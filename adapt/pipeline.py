@@ -40,8 +40,11 @@ FIT_FRAMES = 400
 REFERENCES = 140
 """Reference frames kept in an actor: 76 kB each, the widest variety of mouths and poses."""
 
+ENOUGH_SECONDS = 4.0
+"""Footage below this length is accepted with a warning."""
+
 REPORT_SHARE = 0.5
-"""Seconds that a held-out frame costs to measure, kept free of the budget; see `_training_time`."""
+"""Seconds that a held-out frame costs to measure, kept free of the budget; see `_schedule`."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,13 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
 
     track = _tracked(clip, job, work, model, reporter)
     usable = np.flatnonzero(track.valid.numpy()) + track.start
-    split = split_frames(usable, len(job.frames) / float(clip.fps))
+    seconds = len(job.frames) / float(clip.fps)
+    split = split_frames(usable, seconds)
+    if seconds < ENOUGH_SECONDS:
+        reporter.say(
+            f"warning: {seconds:.1f} s of footage are few; with {ENOUGH_SECONDS:.0f} s or more the "
+            "mouth has more shapes to learn from."
+        )
     fit = _training_clip(clip, track, model, _spread(split.fit, FIT_FRAMES))
     judge = _training_clip(clip, track, model, split.held_out)
 
