@@ -43,7 +43,7 @@ REFERENCES = 140
 ENOUGH_SECONDS = 4.0
 """Footage below this length is accepted with a warning."""
 
-REPORT_SHARE = 0.5
+REPORT_SECONDS_A_FRAME = 0.3
 """Seconds that a held-out frame costs to measure, kept free of the budget; see `_schedule`."""
 
 
@@ -154,7 +154,7 @@ def _training_clip(
 
 def _schedule(job: Adaptation, prepared: float, held_out: int) -> Personalising:
     """The time left for learning once preparation and report are paid for; at least a few steps."""
-    reserve = 6.0 + REPORT_SHARE * held_out
+    reserve = 6.0 + REPORT_SECONDS_A_FRAME * held_out
     seconds = max(5.0, job.budget_seconds - prepared - reserve)
     # Without a prior the network has everything to learn: it takes the rate that trained the prior.
     rate = 4e-4 if job.prior else 5e-4
