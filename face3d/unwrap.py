@@ -44,22 +44,22 @@ def filled(
     weight: Float[Tensor, "R R"],
     fallback: Float[Tensor, "3 R R"],
 ) -> Float[Tensor, "3 R R"]:
-    """Colours where a texel was seen, its neighbourhood's where they were, else the fallback's.
+    """Colours where a texel was seen, elsewhere the fallback's, in the light of what was seen near.
 
-    Push-pull: coarser and coarser means fill holes, and reach at most an eighth of the texture.
+    Push-pull of the difference to the fallback: coarser and coarser means fill holes, and reach at
+    most an eighth of the texture. The fallback keeps its own detail.
     """
     known = (weight > 1e-2).float()[None, None]
-    values = colours[None] * known
+    values = (colours - fallback)[None] * known
     layers = [(values, known)]
     for _ in range(5):
         values = torch.nn.functional.avg_pool2d(values, 2)
         known = torch.nn.functional.avg_pool2d(known, 2)
         layers.append((values, known))
-    values, known = layers[-1]
-    result = torch.nn.functional.interpolate(fallback[None], values.shape[-2:], mode="area")
+    result = torch.zeros_like(values)
     for values, known in reversed(layers):
         size = values.shape[-2:]
         result = torch.nn.functional.interpolate(result, size, mode="bilinear")
         here = values / known.clamp_min(1e-6)
         result = torch.where(known > 1e-6, known.clamp_max(1) * here + (1 - known) * result, result)
-    return result[0]
+    return fallback + result[0]
