@@ -60,6 +60,17 @@ def run_command(verbs: Any, name: str, purpose: str, argv: Sequence[str] | None 
     for variable, value in _ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     try:
+        code = _parsed_and_run(verbs, name, purpose, argv)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader has had enough (`| head`): not our failure, and nothing more may be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parsed_and_run(verbs: Any, name: str, purpose: str, argv: Sequence[str] | None) -> int:
+    try:
         verb: Runnable = tyro.cli(
             verbs,
             prog=name,
@@ -69,22 +80,14 @@ def run_command(verbs: Any, name: str, purpose: str, argv: Sequence[str] | None 
         )
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else 2
-    return _finished(verb, name)
-
-
-def _finished(verb: Runnable, name: str) -> int:
     try:
         with nullcontext() if verb.verbose else native_log_hidden():
-            code = verb.run()
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        # The reader has had enough (`| head`): not our failure, and nothing more may be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+            return verb.run()
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run the same command again to go on.", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if verb.verbose:
             traceback.print_exc()
