@@ -180,7 +180,7 @@ def train_renderer(
         header = load_checkpoint(checkpoint, state, optimiser, generator)
         step, spent = header["step"], header["seconds"]
     started = saved = monotonic()
-    average = 0.0
+    average: float | None = None
     while (elapsed := spent + monotonic() - started) < config.seconds:
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             warm = min(1.0, (step + 1) / 50)
@@ -213,7 +213,7 @@ def train_renderer(
         optimiser.step()
         step += 1
         value = float(loss.detach())
-        average = value if step == 1 else 0.98 * average + 0.02 * value
+        average = value if average is None else 0.98 * average + 0.02 * value
         if preview and step % 200 == 0:
             preview(made.detach(), true, seen)
         if monotonic() - saved > config.checkpoint_seconds:
