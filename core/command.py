@@ -14,6 +14,7 @@ from typing import Annotated, Any, Protocol
 
 import tyro
 
+from core.cores import idle_cores
 from core.errors import ToolkitError
 from core.progress import Console, Reporter, Silent
 
@@ -80,6 +81,7 @@ def _parsed_and_run(verbs: Any, name: str, purpose: str, argv: Sequence[str] | N
         )
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else 2
+    os.environ.setdefault("OMP_NUM_THREADS", str(idle_cores()))
     try:
         with nullcontext() if verb.verbose else native_log_hidden():
             return verb.run()

@@ -101,7 +101,7 @@ class Clip:
         following = self.stamps.end if index + 1 == len(self) else int(self.pts[index + 1])
         return following - int(self.pts[index])
 
-    def sample_edges(self, rate: int, start: Fraction = Fraction(0)) -> Int64[ndarray, " T+1"]:
+    def sample_edges(self, rate: int, start: Fraction = Fraction(0)) -> Int64[ndarray, " edges"]:
         """Frame i covers samples [edges[i], edges[i + 1]), exact also at a variable frame rate.
 
         Sample 0 is heard `start` seconds after the first picture.
