@@ -1,5 +1,6 @@
 """The model card of weights: what they are, what they were taught by, under which rights."""
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,15 @@ WHAT = {
 def shipped_cards() -> dict[str, dict[str, Any]]:
     """What each weight file that ships with redub says of itself."""
     return {"renderer": default_prior().about, "expression": load_driver().about}
+
+
+def shipped_pages() -> str:
+    """The cards of the weights that ship: the written one where it lies beside them."""
+    pages = []
+    for name, about in shipped_cards().items():
+        written = files("prior") / f"{name}.md"
+        pages.append(written.read_text() if written.is_file() else _section(name, about))
+    return "\n\n".join(pages)
 
 
 def card_of(path: Path) -> dict[str, dict[str, Any]]:

@@ -101,10 +101,11 @@ class Card(Verb):
     """Print JSON."""
 
     def run(self) -> int:
-        from prior.card import card_of, markdown, shipped_cards
+        from prior.card import card_of, markdown, shipped_cards, shipped_pages
 
         cards = card_of(self.weights) if self.weights else shipped_cards()
-        print(json.dumps(cards, indent=2) if self.json else markdown(cards))
+        page = markdown(cards) if self.weights else shipped_pages()
+        print(json.dumps(cards, indent=2) if self.json else page)
         return 0
 
 
