@@ -19,6 +19,7 @@ from core.errors import ToolkitError
 from core.progress import Console, Reporter, Silent
 
 INTERRUPTED = 130
+BROKEN_INSTALLATION = 5
 OUT_OF_ROOM = 6
 INTERNAL = 1
 
@@ -134,6 +135,8 @@ def verdict(error: Exception) -> tuple[int, str]:
         return OUT_OF_ROOM, "memory ran out; close other programs or give a shorter --range."
     if isinstance(error, OSError) and error.errno in _FULL:
         return OUT_OF_ROOM, f"{error.strerror} ({error.filename or 'disk'}); free some space."
+    if isinstance(error, ImportError):
+        return BROKEN_INSTALLATION, f"a library cannot be loaded ({error}); see `redub doctor`."
     kind = type(error).__name__
     first = (str(error).splitlines() or [""])[0]
     return INTERNAL, f"internal error: {kind}: {first} (run with -v for the traceback)"

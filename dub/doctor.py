@@ -66,12 +66,12 @@ def examine() -> dict[str, Any]:
     }
     # Each finding needs its library; what is missing has been said.
     for name, needs, look in (
-        ("devices", "torch", devices),
-        ("visibility", "torch", visibility),
-        ("codecs", "av", codecs),
-        ("weights", "torch", weights),
+        ("devices", {"torch"}, devices),
+        ("visibility", {"torch"}, visibility),
+        ("codecs", {"av"}, codecs),
+        ("weights", {"torch", "av", "librosa", "scipy", "soxr"}, weights),
     ):
-        if not libraries[needs]["reason"]:
+        if not any(libraries[library]["reason"] for library in needs):
             found[name] = look()
     lost = [f"{n}: {w['state']}" for n, w in found.get("weights", {}).items() if not w["usable"]]
     return found | {"missing": found["missing"] + lost}

@@ -81,9 +81,11 @@ class Train(Verb):
         for step in train_expression(corpus, config, checkpoint):
             reporter.step(step)
         about = {
-            "people": list(corpus.people),
-            "clips": [{"file": e.sound.name, "person": e.person} for e in examples],
             "steps": config.steps,
+            "people": len(corpus.people),
+            "trained_on": [e.sound.stem for e in examples if e.split == TRAIN],
+            "seed": config.seed,
+            "lags": {e.sound.stem: e.lag_frames for e in examples if e.lag_frames},
         }
         weights = self.output / "expression.safetensors"
         finished(load_learner(checkpoint, config, corpus), corpus, about).save(weights)

@@ -21,6 +21,7 @@ from core.command import Verb, run_command
 from core.duration import parse_seconds
 from core.errors import UsageError
 from core.progress import Silent
+from dub import doctor
 from dub.cli import main
 from face3d.morphable import default_model
 from face3d.tracker import track_clip
@@ -266,9 +267,14 @@ class Failing(Verb):
     how: str
 
     def run(self) -> int:
-        kinds = {"interrupt": KeyboardInterrupt(), "memory": MemoryError(), "bug": KeyError("x")}
-        full = OSError(28, "No space left on device", "out.mkv")
-        raise kinds.get(self.how, full)
+        kinds = {
+            "interrupt": KeyboardInterrupt(),
+            "memory": MemoryError(),
+            "disk": OSError(28, "No space left on device", "out.mkv"),
+            "library": ImportError("libGL.so.1: cannot open"),
+            "bug": KeyError("x"),
+        }
+        raise kinds[self.how]
 
 
 @pytest.mark.parametrize(
@@ -277,6 +283,7 @@ class Failing(Verb):
         ("interrupt", 130, "run the same command again"),
         ("memory", 6, "memory ran out"),
         ("disk", 6, "No space left on device (out.mkv)"),
+        ("library", 5, "a library cannot be loaded (libGL.so.1: cannot open); see `redub doctor`"),
         ("bug", 1, "internal error: KeyError: 'x' (run with -v for the traceback)"),
     ],
 )
@@ -338,3 +345,21 @@ def test_the_baseline_lies_beside_the_actor_whatever_its_name() -> None:
 def test_quiet_reports_nothing() -> None:
     """Kills: -q that does nothing."""
     assert isinstance(Adapt(actor=PERFORMER, quiet=True).reporter, Silent)
+
+
+def test_the_doctor_names_a_missing_system_library_and_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kills: a doctor that dies of the illness it is asked about."""
+    real = doctor.import_module
+
+    def without_gl(name: str) -> object:
+        if name == "cv2":
+            raise ImportError("libGL.so.1: cannot open shared object file")
+        return real(name)
+
+    monkeypatch.setattr(doctor, "import_module", without_gl)
+    assert main(["doctor", "--json"]) == 5
+    found = json.loads(capsys.readouterr().out)
+    assert any("cv2" in text and "libgl1" in text for text in found["missing"])
+    assert found["codecs"]["writes"]["ffv1 (.mkv picture)"] is True
