@@ -101,9 +101,7 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
     result = measured["redub"] | {
         "leak": leak_of(shot, "silent", clip.fps),
         "baselines": {name: measured.get(name) for name in names},
-        "ground_truth": {
-            "sync": sync_of(np.stack(shot.truth.landmarks), clip.fps, heard)
-        },
+        "ground_truth": {"sync": sync_of(np.stack(shot.truth.landmarks), clip.fps, heard)},
         "driver": job.driver if truth else Path(job.driver).name,
         "opening_corr_against": "truth" if truth else "intent",
         "sound_late_by_frames": late,

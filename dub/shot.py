@@ -71,7 +71,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     if speech is None:
         performance = reenacting(track)
     else:
-        performance = speaking(track, speech, load_driver(), actor.style, job.strength, job.silence)
+        performance = speaking(track, speech, actor.style.driver(), job.strength, job.silence)
     performed_at = monotonic()
 
     shown = clip.frames(frames)

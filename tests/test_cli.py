@@ -241,6 +241,30 @@ def test_reenact_writes_as_many_frames_and_a_sidecar(
     assert Clip.open(out).fps == 25
 
 
+def test_dub_says_what_it_left_untouched(
+    unlearned_actor: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Kills: speech that drives nothing, a strength that does nothing, warnings that get lost."""
+    monkeypatch.setattr("dub.shot.default_prior", lambda: untrained(0))
+    out = tmp_path / "line.mkv"
+    job = ["--actor", str(unlearned_actor), "--plate", str(PERFORMER), "--range", "0:20"]
+    job += ["--speech", str(LINE), "-o", str(out), "--json", "-q"]
+    openings = {}
+    for strength in ("1", "0.5"):
+        assert main(["dub", *job, "--strength", strength]) == 0
+        document = json.loads(capsys.readouterr().out)
+        openings[strength] = np.array(document["intent_opening_millimetres"])
+    assert np.ptp(openings["1"]) > 1
+    assert np.ptp(openings["0.5"]) == pytest.approx(np.ptp(openings["1"]) / 2, abs=0.02)
+    assert document["speech"]["file"] == "line.flac"
+    assert any("drive nothing" in warning for warning in document["warnings"])
+    assert main(["dub", *job, "--strength", "-1"]) == 2
+    assert main(["dub", *job[:-4], "-o", str(PERFORMER)]) == 2
+
+
 def test_evaluate_carries_every_number_of_the_contract(
     unlearned_actor: Path, tmp_path: Path
 ) -> None:
