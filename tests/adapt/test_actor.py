@@ -1,0 +1,153 @@
+"""An actor's folder: what comes back from it, and what it refuses to be."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from moving_head import somebody, speaking
+from painted_head import painted_windows
+
+from adapt.actor import Actor, fingerprint, read_about
+from adapt.speaking_style import SpeakingStyle
+from core.errors import InputError
+from face3d.morphable import default_model
+from prior.manner import Manner, plain_manner
+from prior.renderer import RendererPrior, untrained
+from render.deferred import DeferredRenderer, RendererConfig
+
+MODEL = default_model()
+
+
+def small_prior() -> RendererPrior:
+    torch.manual_seed(0)
+    network = DeferredRenderer(RendererConfig(widths=(8, 8, 8, 8)))
+    return replace(untrained(0), config=network.config, weights=network.state_dict())
+
+
+PRIOR = small_prior()
+
+
+def learned() -> Actor:
+    """An actor whose every number differs from the prior's and the defaults."""
+    random = torch.Generator().manual_seed(0)
+    plain = plain_manner(MODEL)
+    manner = Manner(
+        plain.heard, 1.5 * plain.seen, plain.direction + 0.25, plain.posture - 0.5, plain.weights,
+        plain.closed,
+    )  # fmt: skip
+    return Actor(
+        identity=replace(somebody(), offset=0.001 * torch.randn(468, 3, generator=random)),
+        texture=torch.randn(16, 32, 32, generator=random),
+        weights={
+            k: v + 0.01 * torch.randn(v.shape, generator=random) for k, v in PRIOR.weights.items()
+        },
+        windows=painted_windows(speaking(4), frames=torch.tensor([3, 8, 9, 40])),
+        style=SpeakingStyle(manner, "clip.mp4", 1.25, 0.5),
+        about={"ticket": "t", "seed": 3},
+    )
+
+
+def test_an_actor_survives_the_folder(tmp_path: Path) -> None:
+    """Kills a field forgotten in save or load, and a difference taken to another prior."""
+    actor = learned()
+    actor.save(tmp_path / "ann", PRIOR)
+    again = Actor.load(tmp_path / "ann", PRIOR)
+    for name, value in vars(actor.identity).items():
+        assert torch.equal(value, getattr(again.identity, name)), name
+    assert torch.equal(again.texture, actor.texture.half().float())
+    for name, value in actor.weights.items():
+        torch.testing.assert_close(again.weights[name], value, atol=3e-5, rtol=0)
+    for name in ("images", "corner", "frame"):
+        assert torch.equal(getattr(again.windows, name), getattr(actor.windows, name)), name
+    assert again.windows.crop_cameras == actor.windows.crop_cameras
+    for name, value in vars(actor.windows.motion).items():
+        assert torch.equal(value, getattr(again.windows.motion, name)), name
+    for name, value in vars(actor.style.manner).items():
+        other = getattr(again.style.manner, name)
+        assert torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other
+    assert (again.style.source, again.style.lag_frames) == ("clip.mp4", 1.25)
+    assert (again.about["ticket"], again.about["seed"]) == ("t", 3)
+
+
+def test_an_actor_that_was_saved_renders_like_the_one_that_was_not(tmp_path: Path) -> None:
+    """Kills weights loaded into the wrong layers, and a bank built of other windows."""
+    actor = learned()
+    actor.save(tmp_path / "ann", PRIOR)
+    before = actor.person(MODEL, PRIOR)
+    after = Actor.load(tmp_path / "ann", PRIOR).person(MODEL, PRIOR)
+    assert not after.renderer.training
+    inputs = (
+        torch.randn(1, 16, 32, 48), torch.randn(1, 3, 32, 48), torch.ones(1, 2, 32, 48),
+        torch.rand(1, 2, 4, 32, 48),
+    )  # fmt: skip
+    with torch.no_grad():
+        torch.testing.assert_close(
+            before.renderer(*inputs), after.renderer(*inputs), atol=5e-3, rtol=0
+        )
+    assert torch.equal(before.bank.pixels, after.bank.pixels)
+    assert torch.equal(before.bank.uv, after.bank.uv)
+
+
+def test_another_prior_is_refused(tmp_path: Path) -> None:
+    """Kills a difference added to weights it was not taken from; the sentence says what to do."""
+    learned().save(tmp_path / "ann", PRIOR)
+    weights = {k: v + 0.01 for k, v in PRIOR.weights.items()}
+    with pytest.raises(InputError, match=r"another prior.*adapt the actor again"):
+        Actor.load(tmp_path / "ann", replace(PRIOR, weights=weights))
+
+
+def test_a_priors_print_survives_its_file(tmp_path: Path) -> None:
+    """Kills a fingerprint of full precision: the shipped file holds halves, and each actor adapted
+    before it was saved would be refused."""
+    PRIOR.save(tmp_path / "p.safetensors")
+    assert fingerprint(RendererPrior.load(tmp_path / "p.safetensors")) == fingerprint(PRIOR)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"schema": 99}, "schema 99.*update redub"),
+        ({"schema": 0}, "make it again"),
+        ({"kind": "corpus"}, "holds corpus, not a redub actor"),
+    ],
+)
+def test_another_schema_is_refused(tmp_path: Path, change: dict, words: str) -> None:
+    """Kills a newer or foreign folder read as if it were ours."""
+    learned().save(tmp_path / "ann", PRIOR)
+    path = tmp_path / "ann" / "actor.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match=words):
+        Actor.load(tmp_path / "ann", PRIOR)
+
+
+def test_a_folder_that_is_no_actor_is_refused(tmp_path: Path) -> None:
+    """Kills a KeyError or a JSON trace shown to the user."""
+    with pytest.raises(InputError, match=r"has no actor\.json"):
+        read_about(tmp_path)
+    for content in (b"{", b"\xff\xfe\x00"):
+        (tmp_path / "actor.json").write_bytes(content)
+        with pytest.raises(InputError, match="cannot be read"):
+            read_about(tmp_path)
+
+
+def test_a_save_that_breaks_off_leaves_no_actor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills half of a new actor beside the old actor.json: the document goes first, comes last."""
+    import adapt.actor as module
+
+    learned().save(tmp_path / "ann", PRIOR)
+    saved = module.save_tensors
+
+    def full(path: Path, *rest) -> None:
+        if path.name == "references.safetensors":
+            raise InputError("the disk is full")
+        saved(path, *rest)
+
+    monkeypatch.setattr(module, "save_tensors", full)
+    with pytest.raises(InputError):
+        learned().save(tmp_path / "ann", PRIOR)
+    with pytest.raises(InputError, match="not an actor folder"):
+        Actor.load(tmp_path / "ann", PRIOR)
