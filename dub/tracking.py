@@ -104,7 +104,8 @@ def write_overlay(clip: Clip, track: Track, path: Path, reporter: Reporter) -> N
 
 
 def _drawn(model: MorphableModel, frames: Iterator[Frame], track: Track) -> Iterator[Frame]:
-    face = model.triangles[(model.triangles < LANDMARKS).all(1)].long()
+    corners = model.triangles.long()
+    face = corners[~model.inside[corners].any(1)]
     edges = torch.cat([face[:, [0, 1]], face[:, [1, 2]], face[:, [2, 0]]]).sort(1).values
     edges = edges.unique(dim=0).numpy()
     for index, frame in enumerate(frames):
