@@ -2,7 +2,7 @@
 
     python scripts/mutate.py [NAME ...]
 
-Each mutant is a copy of the repository's packages with one text replaced. The tests named beside it
+Each mutant is a copy of the repository's code with one text replaced. The tests named beside it
 run on that copy in this process. Ends with 1 if a mutant survives, if its text is not found
 exactly once, or if the tests fail without any mutant.
 """
@@ -52,6 +52,11 @@ def of_sampling(name: str, old: str, new: str) -> Mutant:
 
 def of_mesh(name: str, old: str, new: str) -> Mutant:
     return Mutant(name, "render/mesh.py", old, new, "tests/render/test_mesh.py")
+
+
+def of_file(file: str, tests: str, *changes: tuple[str, str, str]) -> tuple[Mutant, ...]:
+    """Mutants (name, old, new) of one file that one file of tests must notice."""
+    return tuple(Mutant(name, file, old, new, tests) for name, old, new in changes)
 
 
 MUTANTS = (
@@ -130,6 +135,198 @@ MUTANTS = (
     of_mesh("0/0 normals", "torch.where(length > 0, length, torch.ones_like(length))", "length"),
     of_mesh("faces weigh alike", "twice_area)", "twice_area / twice_area.norm(dim=-1)[..., None])"),
     of_mesh("range off by one", "(triangles >= vertex_count)", "(triangles > vertex_count)"),
+    *of_file(
+        "core/rotation.py",
+        "tests/core/test_rotation.py",
+        ("turns the other way", "rows = [zero, -z, y, z, zero, -x, -y, x, zero]",
+         "rows = [zero, z, -y, -z, zero, x, y, -x, zero]"),
+        ("first-order series", "1 - squared / 6", "1 + 0 * squared"),
+        ("sign lost near pi", "wxyz[..., :1] < 0, -wxyz", "wxyz[..., :1] < -2, -wxyz"),
+        ("right Jacobian", "identity + turn * cross", "identity - turn * cross"),
+    ),
+    *of_file(
+        "core/camera.py",
+        "tests/core/test_camera.py",
+        ("cut after enlarging", "(self.centre[0] - left) * scale", "self.centre[0] * scale - left"),
+        ("y up in pixels", "self.centre[1] - self.focal * y", "self.centre[1] + self.focal * y"),
+        ("principal point upside down", "1 - 2 * self.centre[1]", "-1 + 2 * self.centre[1]"),
+    ),
+    *of_file(
+        "core/serial.py",
+        "tests/core/test_serial.py",
+        ("written in place", "        yield temporary\n", "        yield path\n"),
+        ("litter stays", "        temporary.unlink(missing_ok=True)", "        pass"),
+        ("newer is read", "if version != schema.version:", "if version < schema.version:"),
+    ),
+    *of_file(
+        "core/progress.py",
+        "tests/core/test_progress.py",
+        ("eta is the whole time", "(1.0 / self.share - 1.0)", "(1.0 / self.share)"),
+    ),
+    *of_file(
+        "face3d/topology.py",
+        "tests/face3d/test_topology.py",
+        ("cliques around a vertex", "combinations(t, 2)) < 3]", "combinations(t, 2)) < 4]"),
+        ("neighbours run along", "(end, start, third)", "(start, end, third)"),
+    ),
+    *of_file(
+        "face3d/anatomy.py",
+        "tests/face3d/test_anatomy.py",
+        ("a piece flipped", "(p, b, c), (p, c, q)]", "(p, c, b), (p, c, q)]"),
+        ("cut half way", "share = height[a] / (height[a] - height[b])", "share = 0.5"),
+        ("jaw hinged at the nose", "hinge = (face[234] + face[454]) / 2", "hinge = face[1]"),
+    ),
+    *of_file(
+        "face3d/morphable.py",
+        "tests/face3d/test_morphable.py",
+        ("offset leaves the teeth", "self.attachment @ offset]", "0 * self.attachment @ offset]"),
+        ("mouth inverted", '"tm,mvc->tvc", mouth,', '"tm,mvc->tvc", -mouth,'),
+    ),
+    *of_file(
+        "face3d/solve.py",
+        "tests/face3d/test_solve.py",
+        ("y not flipped", "[zero, -across, across * y / z]", "[zero, across, -across * y / z]"),
+        ("axis-angle is a vector", "@ left_jacobian(fit.motion.rotation)[:, None]", ""),
+        ("linear focal length", ".exp())\n    camera", "+ 1)\n    camera"),
+        ("prior forgotten", "    b_s = b_s + prior * away\n", ""),
+        ("bend without gradient", "b_np[: frames - lag] += pull * v[lag:]", "pass"),
+        ("stiffness not squared", "** -2", "** -1"),
+        ("bent over cuts", "linked[1:-1] & linked[2:]", "linked[1:-1] | linked[2:]"),
+        ("bands shifted", "inner + i, a * b", "inner + j, a * b"),
+        ("nothing is anchored", "+= 1e12", "+= 0"),
+        ("trust in outliers", "/ (1 + error)", "* (1 + error)"),
+        ("offset in camera space", "lines.frame[..., 3:POSE] @ rotation[:, None]",
+         "lines.frame[..., 3:POSE] @ rotation.mT[:, None]"),
+    ),
+    *of_file(
+        "face3d/tracker.py",
+        "tests/face3d/test_tracker.py",
+        ("absent faces are at 0", "np.where(found, landmark_weights(), 0.0)",
+         "np.where(found, landmark_weights(), 1.0)"),
+        ("a gap is valid", "valid=found & (residual", "valid=(residual"),
+        ("cuts unknown", "shot[here][1:] == shot[here][:-1]", "shot[here][1:] >= shot[here][:-1]"),
+        ("windows apart", "if known:\n            past", "if known > 99:\n            past"),
+        ("overlap twice", "solved[-1][: len(solved[-1]) - known]", "solved[-1][: len(solved[-1])]"),
+        ("smooth per frame", "slow = float(25 / fps) ** 2", "slow = 1.0"),
+        ("crop of all shots", "landmarks.found & (shot == index)", "landmarks.found & (shot >= 0)"),
+        ("identity fitted again", "if identity is None:\n        fit =", "if True:\n        fit ="),
+    ),
+    *of_file(
+        "face3d/mask.py",
+        "tests/face3d/test_mask.py",
+        ("mask knows the mouth", "        mouth = torch.zeros_like(motion.mouth)\n",
+         "        mouth = motion.mouth.clone()\n"),
+        ("mask knows the brows", "mouth, torch.zeros_like(motion.upper))", "mouth, motion.upper)"),
+        ("no sweep", "for opening in sweep:", "for opening in sweep[:1]:"),
+        ("one corner belongs", "model.lower_face[model.triangles.long()].all(-1)",
+         "model.lower_face[model.triangles.long()].any(-1)"),
+    ),
+    *of_file(
+        "face3d/view.py",
+        "tests/face3d/test_view.py",
+        ("window follows the mouth", "    mouth = torch.zeros_like(motion.mouth)\n",
+         "    mouth = motion.mouth.clone()\n"),
+        ("lips are their contours", "list(LIPS + LIPS_BETWEEN)", "list(LIPS)"),
+        ("crop slides at the border", "top - crop.top : bottom - crop.top", "0 : bottom - top"),
+        ("cut wraps", "np.clip(np.arange(top, top + height), 0, len(image) - 1)",
+         "np.arange(top, top + height) % len(image)"),
+    ),
+    *of_file(
+        "face3d/unwrap.py",
+        "tests/face3d/test_unwrap.py",
+        ("texels at whole numbers", "* size - 0.5", "* size"),
+        ("u for v", "y * size + x, colours", "x * size + y, colours"),
+        ("teeth in shadow", "* inside + 1 - inside", "* 0 + 1"),
+        ("black holes", "    return fallback + result[0]", "    return result[0]"),
+    ),
+    *of_file(
+        "prior/bank.py",
+        "tests/prior/test_bank.py",
+        ("hidden is seen", "< HIDDEN_UV**2", "< 9"),
+        ("warped the wrong way", "bank.pixels[pick]", "bank.pixels[pick].flip(0) * 0.98"),
+        ("greedy", "np.where(total <= jump, stay, best)", "stay"),
+        ("switching is free", "_cheapest_path(cost, SWITCH_METRES)", "_cheapest_path(cost, 0.0)"),
+        ("second is the first", "cost[np.arange(len(cost)), path] +=", "cost[:, :] +="),
+        ("turns do not count", "(POSE_METRES * turn)", "(0 * turn)"),
+    ),
+    *of_file(
+        "prior/conditions.py",
+        "tests/prior/test_conditions.py",
+        ("plate's mouth is seen", "plate=image * (1 - outer)", "plate=image"),
+        ("inner beyond outer", "inner = view.inner[:, None].float() * outer",
+         "inner = view.inner[:, None].float() * 0 + 1"),
+        ("black is tinted", "(colours + shown) * by - shown", "(colours + 1) * by - 1"),
+    ),
+    *of_file(
+        "prior/losses.py",
+        "tests/prior/test_losses.py",
+        ("mean over all pixels", "/ weight.flatten(1).sum(1).clamp_min(1.0)\n\n\ndef gradient",
+         "/ weight[0].numel()\n\n\ndef gradient"),
+        ("levels count", "across = (error[..., :, 1:] - error[..., :, :-1])",
+         "across = (error[..., :, 1:])"),
+        ("wrong constant", "0.02**2, 0.06**2", "0.02**2, 0.6**2"),
+    ),
+    *of_file(
+        "prior/composite.py",
+        "tests/prior/test_composite.py",
+        ("half a pixel aside", "- painted.left - 0.5]", "- painted.left]"),
+        ("feather outside", "np.pad((outer > 0)", "np.pad((outer >= 0)"),
+        ("window edge cuts", "np.pad((outer > 0).astype(np.uint8), 1)",
+         "np.pad((outer > 0).astype(np.uint8), 1, constant_values=1)"),
+    ),
+    *of_file(
+        "prior/checkpoint.py",
+        "tests/prior/test_checkpoint.py",
+        ("batches again", '    generator.set_state(tensors["generator"])\n', ""),
+        ("moments forgotten", "    optimiser.load_state_dict(document)\n", ""),
+    ),
+    *of_file(
+        "prior/train_renderer.py",
+        "tests/prior/test_renderer_prior.py",
+        ("references copy", "distance[near] = torch.inf", "pass"),
+        ("camera stays", "camera(index, dx, dy, MARGIN)", "camera(index, 0, 0, MARGIN)"),
+        ("time counted anew", 'step, spent = header["step"], header["seconds"]',
+         'step, spent = header["step"], 0.0'),
+    ),
+    *of_file(
+        "prior/corpus.py",
+        "tests/prior/test_corpus.py",
+        ("margin once", "left + margin + dx, top + margin + dy", "left + dx, top + dy"),
+        ("first shot's camera", "cameras[int(shot)] for shot", "cameras[0] for shot"),
+    ),
+    *of_file(
+        "prior/person.py",
+        "tests/prior/test_person.py",
+        ("the old mouth", "motion = track.motion.with_mouth(mouth)", "motion = track.motion"),
+        ("frames without a face", "if track.valid[i]]", "]"),
+        ("one size for all", "max(width, WINDOW_WIDTH), max(", "WINDOW_WIDTH, max("),
+    ),
+    *of_file(
+        "render/deferred.py",
+        "tests/render/test_deferred.py",
+        ("absent sources", ".exp() * present", ".exp()"),
+        ("noisy start", "        nn.init.zeros_(self.head.weight)\n", ""),
+    ),
+    *of_file(
+        "adapt/split.py",
+        "tests/adapt/test_split.py",
+        ("judge sits beside", "usable[: -held - GAP_FRAMES]", "usable[:-held]"),
+        ("judge has seen", "Split(usable[: -held - GAP_FRAMES]", "Split(usable"),
+    ),
+    *of_file(
+        "adapt/actor.py",
+        "tests/adapt/test_actor.py",
+        ("any prior will do", 'if about["prior"] != fingerprint(prior):', "if False:"),
+        ("full precision print", "weights[name].half().numpy()", "weights[name].numpy()"),
+        ("old document stays", '        (folder / "actor.json").unlink(missing_ok=True)\n', ""),
+        ("difference taken for weights", "name: base + renderer", "name: 0 * base + renderer"),
+    ),
+    *of_file(
+        "adapt/personalise.py",
+        "tests/adapt/test_personalise.py",
+        ("last instead of best", "if error < best_error:", "if True:"),
+        ("resumes from nothing", "    if checkpoint.exists():\n", "    if False:\n"),
+    ),
 )  # fmt: skip
 
 
@@ -180,7 +377,7 @@ def main(names: Sequence[str]) -> int:
     files = sorted({mutant.tests for mutant in mutants})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
-        for part in (*PACKAGES, "tests"):
+        for part in (*PACKAGES, "scripts", "tests"):
             shutil.copytree(REPOSITORY / part, folder / part)
         shutil.copy2(REPOSITORY / "pyproject.toml", folder)
         if not tests_pass(folder, files):
