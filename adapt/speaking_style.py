@@ -40,8 +40,8 @@ def learn_style(clip: Clip, track: Track, model: MorphableModel) -> SpeakingStyl
         return SpeakingStyle(average.manner, "no sound to learn from")
     sound = load_audio(clip.path)
     heard = average.mouth(sound, clip.fps, len(track), Fraction(track.start) / clip.fps)
-    openings = (mouth_opening(model, m).numpy() for m in (heard, track.motion.mouth))
-    lag = estimate_lag(*openings, clip.fps)
+    expected, seen = (mouth_opening(model, m).numpy() for m in (heard, track.motion.mouth))
+    lag = estimate_lag(expected, seen, clip.fps)
     late = lag.frames if lag.confidence >= BELIEVED else 0.0
     manner = average.in_manner_of(sound, track, late).manner
     return SpeakingStyle(manner, clip.path.name, lag.frames, lag.confidence)

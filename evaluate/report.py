@@ -145,7 +145,9 @@ def metric_groups(figures: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]
     for name, own in groups(figures).items():
         ideal = {metric: METRICS[metric].truth for metric in own}
         others = [
-            (spaced(label), groups(other).get(name, {})) for label, other in baselines.items() if other
+            (spaced(label), groups(other).get(name, {}))
+            for label, other in baselines.items()
+            if other
         ]
         known_truth = {**ideal, **groups(truth).get(name, {})}
         yield name, [(OWN_ROW, own), *others, (TRUTH_ROW, known_truth)]

@@ -76,7 +76,7 @@ def jaw_rule(face: np.ndarray, points: np.ndarray) -> np.ndarray:
         return np.concatenate([turn, np.broadcast_to(np.eye(3), turn.shape)], -1).reshape(-1, 6)
 
     design = lever(face[chin])
-    arm = np.linalg.norm(face[CHIN[0]] - hinge)
+    arm = float(np.linalg.norm(face[CHIN[0]] - hinge))
     ridge = np.diag(np.repeat([arm**2, 4.0], 3)) * 0.02 * len(chin)
     solve = np.linalg.solve(design.T @ design + ridge, design.T)
     pick = _follow(np.eye(468)[chin])

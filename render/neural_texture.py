@@ -1,4 +1,4 @@
-"""A learnable texture: sixteen features a texel, the first three of which are the person's colours."""
+"""A learnable texture: sixteen features a texel; the first three are the person's colours."""
 
 import torch
 from jaxtyping import Float
