@@ -121,7 +121,7 @@ def personalise(
     if step and best_path.exists():
         best, best_error = _load_best(best_path)
     started = saved = monotonic()
-    average = curves["fit"][-1] if curves["fit"] else 0.0
+    average = curves["fit"][-1] if curves["fit"] else float("nan")
     while True:
         elapsed = spent + monotonic() - started
         over = elapsed >= config.seconds

@@ -23,6 +23,7 @@ from adapt.report import compare, write_actor_report
 from adapt.speaking_style import learn_style
 from adapt.split import Split, split_frames
 from core.errors import InputError
+from core.memory import peak_rss_mb
 from core.progress import Reporter, Step
 from core.serial import save_json
 from face3d.morphable import MorphableModel, default_model
@@ -259,10 +260,11 @@ def _write_report(
     begin = monotonic()
     first, last = int(split.held_out[0]), int(split.held_out[-1])
     run = track[first - track.start : last + 1 - track.start]
-    shot, result = compare(actor.person(model, prior), clip, run)
+    shot, result = compare(actor.person(model, prior), actor.style, clip, run)
     result |= {
         "held_out": f"frames {first} to {last} of {clip.path.name}",
         "style": style_facts(actor.style),
+        "peak_rss_mb": peak_rss_mb(),
         "time": {**seconds, "report": monotonic() - begin},
         **{key: value for key, value in actor.about.items() if key != "ticket"},
     }

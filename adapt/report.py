@@ -1,21 +1,26 @@
 """What adaptation shows of itself: held-out frames rendered, measured, and put beside baselines."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from evaluate.benchmark import Shot, collect, figures
+from adapt.speaking_style import SpeakingStyle
+from evaluate.benchmark import Shot, collect, figures, leak_of
 from evaluate.metrics.lips import mouth_opening
 from evaluate.report import write_report
 from evaluate.sheet import contact_sheet, difference_row, spread_indices
 from face3d.track import Track
+from media.audio import silence
 from media.clip import Clip
 from media.frame import Frame
 from prior.composite import pasted
 from prior.person import Person, paint
+
+SILENCE_RATE = 16000
 
 
 def reenacted(person: Person, clip: Clip, track: Track, copying: bool = False) -> Iterator[Frame]:
@@ -28,26 +33,31 @@ def reenacted(person: Person, clip: Clip, track: Track, copying: bool = False) -
         yield frame if painted is None else pasted(frame, painted)
 
 
-def compare(
-    person: Person, clip: Clip, track: Track, unlearned: Person | None = None
-) -> tuple[Shot, dict[str, Any]]:
-    """The person's reenactment of a track, measured beside the baselines.
+def silenced(track: Track, style: SpeakingStyle) -> Track:
+    """The track with the mouth that the audio model shows when nobody speaks."""
+    nothing = silence(len(track) / float(track.fps), SILENCE_RATE)
+    heard = style.driver().mouth(nothing, track.fps, len(track))
+    return replace(track, motion=track.motion.with_mouth(heard))
 
-    `unlearned` is the same actor adapted without the prior, where one was made.
+
+def compare(
+    person: Person, style: SpeakingStyle, clip: Clip, track: Track
+) -> tuple[Shot, dict[str, Any]]:
+    """The person's reenactment of a track, measured beside the copying baseline.
+
+    The other baseline, learning without the prior, costs a second adaptation: `evaluate` has it.
     """
     systems = {
         "redub": reenacted(person, clip, track),
+        "silent": reenacted(person, clip, silenced(track, style)),
         "nearest_frame": reenacted(person, clip, track, copying=True),
     }
-    if unlearned is not None:
-        systems["no_prior"] = reenacted(unlearned, clip, track)
     frames = range(track.start, track.start + len(track))
     shot = collect(clip.frames(frames), track, person.model, systems)
     result = figures(shot, "redub", clip.fps, None)
-    result["baselines"] = {
-        name: figures(shot, name, clip.fps, None) if name in systems else None
-        for name in ("nearest_frame", "no_prior")
-    }
+    result["leak"] = leak_of(shot, "silent", clip.fps)
+    nearest = figures(shot, "nearest_frame", clip.fps, None)
+    result["baselines"] = {"nearest_frame": nearest, "no_prior": None}
     return shot, result
 
 

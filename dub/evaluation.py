@@ -17,7 +17,7 @@ import torch
 
 from adapt.actor import Actor, read_about
 from adapt.cli import without_prior
-from adapt.report import reenacted
+from adapt.report import reenacted, silenced
 from adapt.speaking_style import BELIEVED
 from core.memory import peak_rss_mb
 from core.progress import Reporter, reported
@@ -29,7 +29,7 @@ from evaluate.metrics.lips import opening_corr
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
 from face3d.track import Track
-from media.audio import Audio, load_audio, silence
+from media.audio import Audio, load_audio
 from media.clip import Clip
 from media.frame import Frame
 from prior.alignment import estimate_lag
@@ -38,7 +38,6 @@ from prior.person import Person
 from prior.renderer import RendererPrior, default_prior, untrained
 
 CROP = "face crop in which the face is 192 pixels high; windows around the lower face"
-SILENCE_RATE = 16000
 
 Driver = Literal["tracked", "own"] | Path
 """What moves the mouth: the plate's tracked mouth, its own sound, or another's speech."""
@@ -79,7 +78,7 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
     truth = isinstance(job.driver, str)
     systems: dict[str, Iterator[Frame]] = {
         "redub": reenacted(person, clip, driven),
-        "silent": reenacted(person, clip, silenced(track, actor)),
+        "silent": reenacted(person, clip, silenced(track, actor.style)),
     }
     if truth:
         systems["nearest_frame"] = reenacted(person, clip, driven, copying=True)
@@ -175,13 +174,6 @@ def driven_by(track: Track, performance: Performance) -> Track:
     return replace(
         track, motion=track.motion.with_mouth(performance.mouth), valid=track.valid & painted
     )
-
-
-def silenced(track: Track, actor: Actor) -> Track:
-    """The track with the mouth that the audio model shows when nobody speaks."""
-    nothing = silence(len(track) / float(track.fps), SILENCE_RATE)
-    heard = actor.style.driver().mouth(nothing, track.fps, len(track))
-    return replace(track, motion=track.motion.with_mouth(heard))
 
 
 def by_intent(
