@@ -18,6 +18,7 @@ from media.audio import silence
 from media.clip import Clip
 from media.frame import Frame
 from prior.composite import pasted
+from prior.grade import plate_grades
 from prior.person import Person, paint
 
 SILENCE_RATE = 16000
@@ -29,7 +30,8 @@ def reenacted(person: Person, clip: Clip, track: Track, copying: bool = False) -
     `copying` pastes the nearest reference instead of the network's picture: the copying baseline.
     """
     frames = clip.frames(range(track.start, track.start + len(track)))
-    for frame, painted in paint(person, frames, track, track.motion.mouth, copying):
+    grades = plate_grades(person.model, person.bank, clip, track)
+    for frame, painted in paint(person, frames, track, track.motion.mouth, grades, copying):
         yield frame if painted is None else pasted(frame, painted)
 
 

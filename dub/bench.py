@@ -57,7 +57,7 @@ def bench(path: Path | None, repeats: int, reporter: Reporter) -> dict[str, Any]
     person = _person(clip, track, model)
     conditions = stages.timed("conditions", lambda: _conditions(person, frames, track))
     stages.timed("network", lambda: _network(person, conditions))
-    painted = list(paint(person, iter(frames), track, track.motion.mouth))
+    painted = list(paint(person, iter(frames), track, track.motion.mouth, (None,)))
     dubbed = stages.timed(
         "composite", lambda: [f if p is None else pasted(f, p) for f, p in painted]
     )

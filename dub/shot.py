@@ -29,6 +29,7 @@ from media.clip import Clip
 from media.frame import Frame
 from media.writer import ClipWriter
 from prior.composite import pasted
+from prior.grade import Grade, plate_grades
 from prior.person import Person, paint
 from prior.renderer import default_prior
 
@@ -74,8 +75,8 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
         performance = speaking(track, speech, actor.style.driver(), job.strength, job.silence)
     performed_at = monotonic()
 
-    shown = clip.frames(frames)
-    dubbed = performed(person, shown, track, performance)
+    grades = plate_grades(model, person.bank, clip, track)
+    dubbed = performed(person, clip.frames(frames), track, performance, grades)
     with ClipWriter(job.output, clip, speech) as writer:
         for frame in reported(dubbed, reporter, "dub", len(frames)):
             writer.write(frame)
@@ -128,11 +129,15 @@ def tracked(clip: Clip, frames: range, identity: Identity, reporter: Reporter) -
 
 
 def performed(
-    person: Person, frames: Iterator[Frame], track: Track, performance: Performance
+    person: Person,
+    frames: Iterator[Frame],
+    track: Track,
+    performance: Performance,
+    grades: tuple[Grade | None, ...],
 ) -> Iterator[Frame]:
     """The shot's frames with the performance painted in; the others exactly as they were."""
     wanted = replace(track, valid=track.valid & torch.from_numpy(performance.painted))
-    for frame, painted in paint(person, frames, wanted, performance.mouth):
+    for frame, painted in paint(person, frames, wanted, performance.mouth, grades):
         yield frame if painted is None else pasted(frame, painted)
 
 

@@ -5,27 +5,27 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from face3d.anatomy import FACE_V
-from face3d.view import View
 
 
 def unwrap(
-    views: list[View], images: UInt8[Tensor, "N 3 H W"], size: int
+    uv: Float[Tensor, "N 2 H W"], images: UInt8[Tensor, "N 3 H W"], size: int
 ) -> tuple[Float[Tensor, "3 R R"], Float[Tensor, "R R"]]:
     """Colours in [−1, 1] of each texel, averaged over the frames that show it, and its weight.
 
-    Pixels are splatted bilinearly. Inside the mouth the brighter frames win: a tooth is seen in
-    few frames and is brighter than the shadow or lip that stands there otherwise.
+    `uv` are the views' texture coordinates, 0 where they show nothing. Pixels are splatted
+    bilinearly. Inside the mouth the brighter frames win: a tooth is seen in few frames and is
+    brighter than the shadow or lip that stands there otherwise.
     """
     total = torch.zeros(3, size * size)
     weight = torch.zeros(size * size)
-    for view, image in zip(views, images, strict=True):
-        covered = (view.fragments.face[0] >= 0).flatten()
-        uv = view.uv[0].flatten(1)[:, covered] * size - 0.5
+    for coordinates, image in zip(uv, images, strict=True):
+        covered = (coordinates > 0).all(0).flatten()
+        at = coordinates.flatten(1)[:, covered]
         colours = image.flatten(1)[:, covered].float() / 127.5 - 1
-        inside = (view.uv[0, 1].flatten()[covered] > FACE_V).float()
+        inside = (at[1] > FACE_V).float()
         bright = (colours.mean(0) + 1).square() * inside + 1 - inside
-        corner = uv.floor()
-        part = uv - corner
+        corner = (at * size - 0.5).floor()
+        part = at * size - 0.5 - corner
         for dx in (0, 1):
             for dy in (0, 1):
                 share = (part[0] if dx else 1 - part[0]) * (part[1] if dy else 1 - part[1]) * bright

@@ -19,6 +19,7 @@ from media.frame import Frame
 from prior.bank import ReferenceBank, choose_references, distances
 from prior.composite import Painted, matte_of
 from prior.conditions import Conditions, observe, stacked
+from prior.grade import Grade
 from render.deferred import STRIDE, DeferredRenderer
 from render.neural_texture import NeuralTexture
 
@@ -41,14 +42,15 @@ def paint(
     frames: Iterator[Frame],
     track: Track,
     mouth: Float[Tensor, "T M"],
+    grades: tuple[Grade | None, ...],
     copying: bool = False,
 ) -> Iterator[tuple[Frame, Painted | None]]:
     """Each frame with the person's lower face painted as `mouth` says; None where the track is not
     valid. `frames` are those of the track, in order. Memory does not grow with the shot.
 
     The motion is the plate's but for the mouth; references are chosen for the whole shot at once,
-    so that they change rarely. `copying` shows the nearest reference instead of the network's
-    picture: the baseline of every comparison.
+    so that they change rarely. `grades` are the shots', see `plate_grades`. `copying` shows the
+    nearest reference instead of the network's picture: the baseline of every comparison.
     """
     motion = track.motion.with_mouth(mouth)
     chosen = choose_references(distances(person.model, person.bank, motion), 2)
@@ -64,7 +66,7 @@ def paint(
         for shot in {int(track.shot[i]) for i, _ in shown}:
             group = [(i, frame) for i, frame in shown if int(track.shot[i]) == shot]
             painted |= _paint_batch(
-                person, group, track, motion, chosen, sizes[shot], sweep, copying
+                person, group, track, motion, chosen, sizes[shot], sweep, grades[shot], copying
             )
         for i, frame in batch:
             yield frame, painted.get(i)
@@ -99,6 +101,7 @@ def _paint_batch(
     chosen: Int[Tensor, "T 2"],
     size: tuple[int, int],
     sweep: tuple[float, ...],
+    grade: Grade | None,
     copying: bool,
 ) -> dict[int, Painted]:
     parts: list[Conditions] = []
@@ -110,6 +113,7 @@ def _paint_batch(
         left, top = window_corner(person.model, person.identity, here, camera, *size)[0]
         window = cut(crop_image(frame.rgb, crop), left, top, *size)
         image = torch.from_numpy(window.transpose(2, 0, 1).copy())[None].float() / 127.5 - 1
+        image = image if grade is None else grade.to_actor(image)
         seen_by = camera.cropped(left, top, 1.0, *size)
         parts.append(
             observe(
@@ -124,6 +128,7 @@ def _paint_batch(
             made = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
         else:
             made = seen.render(person.renderer, person.texture)
+        made = made if grade is None else grade.to_plate(made.clamp(-1, 1))
     rgb = _coded(made)
     return {
         i: Painted(rgb[k], matte_of(seen.outer[k, 0].numpy()), *corners[k], track.crop(i))

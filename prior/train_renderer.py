@@ -84,7 +84,8 @@ def training_clip(windows: Windows, model: MorphableModel, about: dict[str, str]
     distance[near] = torch.inf
     spread = torch.linspace(0, len(windows) - 1, min(40, len(windows))).long()
     views = [look(model, identity, motion[i : i + 1], cameras[i]) for i in spread]
-    colours, weight = unwrap(views, windows.images[spread], SIZE)
+    uv = torch.cat([view.uv for view in views])
+    colours, weight = unwrap(uv, windows.images[spread], SIZE)
     return TrainingClip(about["person"], windows, outer, bank, distance, colours, weight, about)
 
 

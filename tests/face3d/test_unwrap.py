@@ -23,8 +23,8 @@ def test_a_painted_texture_is_recovered() -> None:
     painted at the same texture coordinates (measured 0.012 mean, in [−1, 1])."""
     who, motion = somebody(), speaking(40)[torch.arange(0, 40, 8)]
     camera = CAMERA.cropped(106, 106, 1.0, 300, 300)
-    views = [look(MODEL, who, motion[i : i + 1], camera) for i in range(len(motion))]
-    colours, weight = unwrap(views, picture(who, motion, camera), SIZE)
+    uv = look(MODEL, who, motion, camera).uv
+    colours, weight = unwrap(uv, picture(who, motion, camera), SIZE)
     seen = weight > 1.0
     assert float(seen.float().mean()) > 0.3
     error = (colours - texture_at(texels())[0]).abs().mean(0)[seen]
@@ -37,11 +37,11 @@ def test_inside_the_mouth_the_brighter_frame_wins_and_elsewhere_none() -> None:
     who, motion = somebody(), speaking(2)
     motion.mouth[:, 0] = 4.0
     camera = CAMERA.cropped(106, 106, 1.0, 300, 300)
-    views = [look(MODEL, who, motion[i : i + 1], camera) for i in range(2)]
+    uv = look(MODEL, who, motion, camera).uv
     images = torch.full((2, 3, 300, 300), 51, dtype=torch.uint8)
     images[1] = 204
-    colours, weight = unwrap(views, images, SIZE)
-    both = unwrap(views[:1], images[:1], SIZE)[1] * unwrap(views[1:], images[1:], SIZE)[1] > 1e-2
+    colours, weight = unwrap(uv, images, SIZE)
+    both = unwrap(uv[:1], images[:1], SIZE)[1] * unwrap(uv[1:], images[1:], SIZE)[1] > 1e-2
     row = torch.arange(SIZE)[:, None].expand(SIZE, SIZE) / SIZE
     inside, face = both & (row > 0.8), both & (row < 0.7) & (row > 0.3)
     assert float(colours[:, face].mean().abs()) < 0.05

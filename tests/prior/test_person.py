@@ -66,7 +66,7 @@ def test_saying_what_was_said_gives_the_plate_back(
 ) -> None:
     """Kills windows in the wrong place, shots that share a size, another frame's mouth: a person
     whose texture and frames are known says the same again, and the lower face is the plate's."""
-    result = list(paint(person, frames(), track, MOTION.mouth, copying))
+    result = list(paint(person, frames(), track, MOTION.mouth, (None, None), copying))
     assert [frame.index for frame, _ in result] == [50, 51, 52, 53, 54, 55]
     assert [painted is None for _, painted in result] == [not v for v in track.valid.tolist()]
     for i, (frame, painted) in enumerate(result):
@@ -92,7 +92,7 @@ def test_another_line_changes_the_mouth(person: Person, track: Track) -> None:
     wide[:, 0] = 4.0
 
     def painted(mouth: torch.Tensor) -> list[Painted]:
-        return [p for _, p in paint(person, frames(), track, mouth) if p is not None]
+        return [p for _, p in paint(person, frames(), track, mouth, (None, None)) if p is not None]
 
     for said, opened in zip(painted(MOTION.mouth), painted(wide), strict=True):
         inside = (said.matte > 0.9) & (opened.matte > 0.9)
