@@ -90,6 +90,8 @@ class Benchmark:
     """Where actors, figures and sheets are kept."""
     only: tuple[str, ...] = ()
     """Names of clips to take; all unless told."""
+    note: str = ""
+    """What to know of the machine and the run, printed under the introduction."""
     dub: bool = False
     """Also dub every actor with a line and with another clip's sound, and check the files."""
 
@@ -174,7 +176,7 @@ def introduction(job: Benchmark) -> str:
         "alone. Figures are taken before encoding, in face crops with the face 192 px high; the "
         "first four columns are the lower face.\n\n"
         f"    python benchmarks/six_clips.py --footage FOLDER --budget {job.budget}"
-        f"{' --dub' if job.dub else ''}"
+        f"{' --dub' if job.dub else ''}" + (f"\n\n{job.note}" if job.note else "")
     )
 
 
@@ -203,7 +205,8 @@ def section(job: Benchmark, case: Case, result: dict[str, Any]) -> str:
         f"{codec} {clip.pix_fmt}, {clip.width} x {clip.height} at {clip.fps} fps; learned from "
         f"{learned} frames ({case.learn} of {case.clip}), judged on {result['frames']} "
         f"({case.judge} of {case.plate}). The prior {known} seen this clip. "
-        f"{report['steps']} steps; {seconds['adapt_both']:.0f} s for both adaptations, "
+        f"{report['steps']} steps; {seconds['adapt_both']:.0f} s to adapt (what stood in "
+        "the work folder was not learned again), "
         f"{seconds['evaluate']:.0f} s to measure; silent sound: {shown(result['leak'], 'leak')} of "
         f"frames judged speaking."
     )
