@@ -1,6 +1,5 @@
 """Loops yield `Step`; reporters print. Nothing between equations writes to a terminal."""
 
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -79,26 +78,6 @@ class Console:
         if self.open_line:
             self.stream.write("\n")
             self.open_line = False
-
-
-class JsonLines:
-    """One JSON object a step, for programs that watch."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-
-    def step(self, step: Step) -> None:
-        record = {
-            "job": step.job,
-            "index": step.index,
-            "total": step.total,
-            "seconds": step.seconds,
-            **step.terms,
-        }
-        self.stream.write(json.dumps(record) + "\n")
-
-    def say(self, text: str) -> None:
-        self.stream.write(json.dumps({"say": text}) + "\n")
 
 
 def reported(items: Iterable[Item], reporter: Reporter, job: str, total: int) -> Iterator[Item]:

@@ -1,11 +1,10 @@
 """Progress: what a step says of the rest, and who prints it when."""
 
 import io
-import json
 
 import pytest
 
-from core.progress import Console, JsonLines, Silent, Step, reported
+from core.progress import Console, Silent, Step, reported
 
 
 @pytest.mark.parametrize(
@@ -71,14 +70,3 @@ def test_a_terminal_line_is_rewritten_and_closed() -> None:
     console.step(Step("fit", 1, 2, 1.0))
     console.say("note")
     assert stream.getvalue() == "\r\x1b[Kfit: 1/2 (50%), 1 s left\nnote\n"
-
-
-def test_programs_read_one_object_a_line() -> None:
-    """Kills nested terms and lines that are no JSON."""
-    stream = io.StringIO()
-    lines = JsonLines(stream)
-    lines.step(Step("fit", 1, 2, 3.0, {"loss": 0.5}))
-    lines.say("note")
-    step, note = (json.loads(line) for line in stream.getvalue().splitlines())
-    assert step == {"job": "fit", "index": 1, "total": 2, "seconds": 3.0, "loss": 0.5}
-    assert note == {"say": "note"}
