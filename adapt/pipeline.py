@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adapt.actor import SCHEMA, Actor, read_about, style_facts
+from adapt.actor import SCHEMA, Actor, fingerprint, read_about, style_facts
 from adapt.personalise import Personalised, Personalising, held_out_conditions, personalise
 from adapt.report import compare, write_actor_report
 from adapt.speaking_style import learn_style
@@ -68,7 +68,7 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
     started = monotonic()
     clip = Clip.open(job.clip)
     prior = default_prior() if job.prior else untrained(job.seed)
-    ticket = _ticket(job, clip)
+    ticket = _ticket(job, clip, prior)
     if (done := _finished(folder, ticket)) is not None:
         reporter.say(f"{folder} already holds this actor; nothing to do.")
         return Actor.load(done, prior)
@@ -103,14 +103,15 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
     return actor
 
 
-def _ticket(job: Adaptation, clip: Clip) -> str:
-    """What makes two runs the same: the file's bytes, the range and the settings."""
+def _ticket(job: Adaptation, clip: Clip, prior: RendererPrior) -> str:
+    """What makes two runs the same: the file's bytes, the range, the settings and the prior."""
     digest = hashlib.sha256()
     with clip.path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     settings = [job.frames.start, job.frames.stop, job.budget_seconds, job.seed, job.prior]
-    digest.update(json.dumps([settings, SCHEMA.version, version("redub")]).encode())
+    about = [settings, SCHEMA.version, version("redub"), fingerprint(prior)]
+    digest.update(json.dumps(about).encode())
     return digest.hexdigest()
 
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from adapt.pipeline import farthest_points
+from adapt.pipeline import Adaptation, _ticket, farthest_points
 from adapt.split import SHORTEST_FRAMES, split_frames
 from core.errors import InputError
+from media.clip import Clip
+from prior.renderer import untrained
 
 
 @pytest.mark.parametrize("count", [25, 26, 50, 100, 997])
@@ -45,3 +47,11 @@ def test_few_frames_are_all_kept_and_none_twice() -> None:
     chosen = farthest_points(line, 10)
     assert len(chosen.unique()) == 10
     assert {0, 29} <= set(chosen.tolist())
+
+
+def test_another_prior_is_another_job(performer_clip: Clip) -> None:
+    """Kills an actor taken for finished though the weights it differs from have been replaced."""
+    job = Adaptation(performer_clip.path, range(100))
+    first, second = (_ticket(job, performer_clip, untrained(seed)) for seed in (0, 1))
+    assert first == _ticket(job, performer_clip, untrained(0))
+    assert first != second

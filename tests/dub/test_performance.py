@@ -1,0 +1,87 @@
+"""When the line's mouth is shown, when the plate's own, and how one passes into the other."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from moving_head import somebody
+from moving_head import speaking as moving
+
+from core.camera import Camera
+from dub.performance import RAMP_FRAMES, ramped, speaking, spoken_span
+from face3d.track import Crop, Track
+from media.audio import Audio
+from prior.expression import ExpressionModel, load_driver
+
+RATE = 16000
+
+
+class Wide(ExpressionModel):
+    """An audio model that says the same whatever it hears."""
+
+    def mouth(
+        self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
+    ) -> torch.Tensor:
+        return torch.full((frames, 20), 2.0)
+
+
+WIDE = Wide(load_driver().network, load_driver().manner, {})
+
+
+def heard(begin: float, stop: float, total: float) -> Audio:
+    """A tone between two moments, silence around it."""
+    times = np.arange(round(total * RATE)) / RATE
+    tone = np.sin(2 * np.pi * 200 * times) * ((times >= begin) & (times < stop)) * 0.5
+    return Audio(tone[None].astype(np.float32), RATE, Fraction(0))
+
+
+def track(count: int, lost: tuple[int, ...] = ()) -> Track:
+    valid = torch.ones(count, dtype=torch.bool)
+    valid[list(lost)] = False
+    camera = Camera(500.0, (128.0, 128.0), 256, 256)
+    crops, shot = (Crop(0, 0, 256, 256),), torch.zeros(count, dtype=torch.int64)
+    residual = torch.zeros(count)
+    return Track(Fraction(25), 0, camera, crops, shot, somebody(), moving(count), valid, residual)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_ramp_counts_frames_to_the_nearest_gap(seed: int) -> None:
+    """Kills ramps outside the run, of another length, or at the shot's own ends: brute force."""
+    active = np.random.default_rng(seed).random(60) < 0.85
+    gaps = np.flatnonzero(~active)
+    expected = [min(np.abs(gaps - t).min(), RAMP_FRAMES) / RAMP_FRAMES for t in range(60)]
+    assert np.allclose(ramped(active), expected, atol=1e-12, rtol=0)
+    assert ramped(np.ones(3, bool)).tolist() == [1, 1, 1]
+
+
+def test_before_and_after_the_line_the_plate_is_left_alone() -> None:
+    """Kills a mouth that moves in silence: frames far from words are not painted, and say so."""
+    plate = track(75)
+    shown = speaking(plate, heard(1.0, 2.0, 3.0), WIDE, 1.0, "original")
+    assert {shown.reason[i] for i in (0, 10, 65, 74)} == {"no speech"}
+    assert shown.painted[25:50].all()
+    assert torch.allclose(shown.mouth[37], torch.full((20,), 2.0))
+    assert torch.allclose(shown.mouth[0], plate.motion.mouth[0])
+
+
+def test_a_closed_mouth_waits_for_the_line() -> None:
+    """Kills --silence closed that shows the plate's old words, or that opens before the line."""
+    shown = speaking(track(75), heard(1.0, 2.0, 3.0), WIDE, 0.5, "closed")
+    assert shown.painted.all()
+    assert float(shown.mouth[:15].abs().max()) == 0
+    assert torch.allclose(shown.mouth[37], torch.full((20,), 1.0))
+
+
+def test_a_lost_face_is_passed_through_and_ramped_around() -> None:
+    """Kills a faceless frame that is painted, or beside which the mouth jumps."""
+    shown = speaking(track(50, lost=(25,)), heard(0.0, 2.0, 2.0), WIDE, 1.0, "original")
+    assert shown.reason[25] == "no face"
+    assert shown.share[22:29].tolist() == [0.75, 0.5, 0.25, 0, 0.25, 0.5, 0.75]
+
+
+def test_the_span_is_what_is_heard() -> None:
+    """Kills a span that takes silence for speech or forgets where the sound starts."""
+    start, stop = spoken_span(heard(1.0, 2.0, 3.0))
+    assert start == pytest.approx(1.0, abs=0.04)
+    assert stop == pytest.approx(2.0, abs=0.04)
