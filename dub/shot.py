@@ -33,9 +33,6 @@ from prior.grade import Grade, plate_grades
 from prior.person import Person, paint
 from prior.renderer import default_prior
 
-CONFIDENT_PX256 = 1.0
-"""A landmark residual (px256) that still counts as a perfect fit."""
-
 
 @dataclass(frozen=True)
 class Dubbing:
@@ -152,7 +149,6 @@ def describe(
 ) -> dict[str, Any]:
     """The sidecar's document."""
     model = default_model()
-    confidence = (-(track.residual - CONFIDENT_PX256).clamp_min(0) / 3).exp()
     return {
         "kind": "redub-sidecar",
         "schema": 1,
@@ -167,7 +163,7 @@ def describe(
         "frames": len(frames),
         "fps": str(clip.fps),
         "passed_through": runs(performance.reason, frames.start),
-        "confidence": [round(float(c), 3) for c in confidence],
+        "confidence": [round(float(c), 3) for c in track.confidence],
         "intent_opening_millimetres": [
             round(float(v), 2) for v in mouth_opening(model, performance.intent)
         ],

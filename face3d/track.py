@@ -14,7 +14,7 @@ from core.rotation import matrix_from_axis_angle
 from core.serial import Schema, load_tensors, save_tensors
 from face3d.morphable import MorphableModel
 
-SCHEMA = Schema("track", 1)
+SCHEMA = Schema("track", 2)
 
 FACE_PIXELS = 192
 """Height in pixels of a face, chin to hairline, in a face crop: three quarters of 256."""
@@ -72,7 +72,8 @@ class Track:
     """A person in frames `start` to `start + T` of a clip.
 
     `valid` frames show a face that the mesh fits; `residual` is the landmarks' root mean square
-    distance from it in px256; `shot` indexes `crops`.
+    distance from it in px256; `confidence` in [0, 1] says how far a frame can be trusted; `shot`
+    indexes `crops`.
     """
 
     fps: Fraction
@@ -84,6 +85,7 @@ class Track:
     motion: Motion
     valid: Bool[Tensor, "T"]
     residual: Float[Tensor, "T"]
+    confidence: Float[Tensor, "T"]
 
     def __len__(self) -> int:
         return len(self.motion)
@@ -98,6 +100,7 @@ class Track:
             motion=self.motion[frames],
             valid=self.valid[frames],
             residual=self.residual[frames],
+            confidence=self.confidence[frames],
         )
 
     def crop(self, frame: int) -> Crop:
@@ -114,6 +117,7 @@ class Track:
             "upper": self.motion.upper,
             "valid": self.valid,
             "residual": self.residual,
+            "confidence": self.confidence,
         }
         header = {
             "fps": str(self.fps),
@@ -139,6 +143,7 @@ class Track:
             motion=Motion(*(tensors[k] for k in ("rotation", "translation", "mouth", "upper"))),
             valid=tensors["valid"],
             residual=tensors["residual"],
+            confidence=tensors["confidence"],
         )
 
 

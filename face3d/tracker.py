@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from core.camera import Camera
-from core.errors import DivergedError, InputError
-from core.progress import Reporter, Silent, reported
+from core.errors import DivergedError
+from core.progress import Reporter
 from core.rotation import axis_angle_from_matrix
-from face3d.landmarks import FaceMesh, Landmarks, collected
+from face3d.confidence import confidence_of
+from face3d.landmarks import Landmarks
 from face3d.morphable import MorphableModel, default_model
+from face3d.sighting import Sighting, sight
 from face3d.solve import (
     Fit,
     Observation,
@@ -32,8 +34,6 @@ from face3d.solve import (
 from face3d.topology import JAW_LINE, LANDMARKS, LIPS, STABLE
 from face3d.track import FACE_PIXELS, Crop, Identity, Motion, Track
 from media.clip import Clip
-from media.frame import Frame
-from media.shots import find_cuts
 
 
 @dataclass(frozen=True)
@@ -79,25 +79,27 @@ def track_clip(
 
     Raises InputError where no face is found.
     """
-    seen: list[np.ndarray | None] = []
-    with FaceMesh() as mesh:
+    return track_sighting(clip, sight(clip, frames, reporter), model, config, identity)
 
-        def watched() -> Iterator[Frame]:
-            stream = clip.frames(frames)
-            for frame in reported(stream, reporter or Silent(), "find the face", len(frames)):
-                seen.append(mesh.detect(frame.rgb))
-                yield frame
 
-        # One decoding serves both: the search for cuts pulls the frames past the detector.
-        cuts = [cut - frames.start for cut in find_cuts(clip, watched())]
-    landmarks = collected(seen)
-    if not landmarks.found.any():
-        raise InputError(
-            f"{clip.path} shows no face in {len(frames)} frames; "
-            "give a range in which the actor's face is seen."
-        )
+def track_sighting(
+    clip: Clip,
+    seen: Sighting,
+    model: MorphableModel | None = None,
+    config: TrackerConfig = TrackerConfig(),
+    identity: Identity | None = None,
+) -> Track:
+    """The track of what was seen of a clip; see `track_clip`."""
     return track_landmarks(
-        landmarks, clip.width, clip.height, clip.fps, frames.start, cuts, model, config, identity
+        seen.landmarks,
+        clip.width,
+        clip.height,
+        clip.fps,
+        seen.start,
+        list(seen.cuts),
+        model,
+        config,
+        identity,
     )
 
 
@@ -130,6 +132,7 @@ def track_landmarks(
     if not bool(torch.isfinite(fit.motion.mouth).all()):
         raise DivergedError(f"the tracker diverged on {len(landmarks)} frames (mouth not finite).")
     found = torch.from_numpy(landmarks.found)
+    residual = torch.where(found, residual, torch.inf).float()
     return Track(
         fps=fps,
         start=start,
@@ -139,7 +142,8 @@ def track_landmarks(
         identity=Identity(fit.identity.shape.float(), fit.identity.offset.float()),
         motion=as_float(fit.motion),
         valid=found & (residual < config.max_residual_px256),
-        residual=torch.where(found, residual, torch.inf).float(),
+        residual=residual,
+        confidence=confidence_of(residual),
     )
 
 

@@ -42,6 +42,7 @@ def still_track(frames: int, shot: list[int], valid: list[bool], rotation: torch
         motion=motion,
         valid=torch.tensor(valid),
         residual=torch.zeros(frames),
+        confidence=torch.ones(frames),
     )
 
 

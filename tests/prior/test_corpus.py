@@ -72,7 +72,7 @@ def test_windows_survive_their_file(tmp_path: Path) -> None:
     shot[8:] = 1
     track = Track(
         Fraction(25), 100, CAMERA, (CROP, other), shot, windows.identity, motion,
-        torch.ones(12, dtype=torch.bool), torch.zeros(12),
+        torch.ones(12, dtype=torch.bool), torch.zeros(12), torch.ones(12),
     )  # fmt: skip
     save_windows(tmp_path / "a.safetensors", track, windows, {"person": "p", "rights": "r"})
     again, about = load_windows(tmp_path / "a.safetensors")

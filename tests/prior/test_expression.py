@@ -127,6 +127,7 @@ def test_a_manner_learned_from_a_track_meets_that_track() -> None:
         fps, start, Camera(500.0, (50.0, 50.0), 100, 100), (Crop(0, 0, 100, 96),),
         torch.zeros(frames, dtype=torch.int64), Identity(torch.zeros(28), torch.zeros(468, 3)),
         Motion(zeros, zeros, truth, torch.zeros(frames, 12)), valid, zeros[:, 0],
+        torch.ones(frames),
     )  # fmt: skip
     own = model.in_manner_of(audio, track, lag)
     said = own.mouth(audio, fps, frames, (start + Fraction(lag)) / fps)

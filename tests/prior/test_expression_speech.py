@@ -117,7 +117,7 @@ def track_with(mouth: torch.Tensor, fps: Fraction, start: int = 0) -> Track:
     return Track(
         fps, start, Camera(500.0, (50.0, 50.0), 100, 100), (Crop(0, 0, 100, 96),),
         torch.zeros(frames, dtype=torch.int64), Identity(torch.zeros(3), torch.zeros(468, 3)),
-        motion, torch.ones(frames, dtype=torch.bool), torch.zeros(frames),
+        motion, torch.ones(frames, dtype=torch.bool), torch.zeros(frames), torch.ones(frames),
     )  # fmt: skip
 
 

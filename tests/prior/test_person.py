@@ -57,7 +57,10 @@ def track() -> Track:
     shot = torch.tensor([0, 0, 0, 0, 1, 1])
     valid = torch.tensor([True, True, True, False, True, True])
     closer = replace(CROP, side=260, pixels=312)
-    return Track(Fraction(25), 50, CAMERA, (CROP, closer), shot, WHO, MOTION, valid, torch.zeros(6))
+    return Track(
+        Fraction(25), 50, CAMERA, (CROP, closer), shot, WHO, MOTION, valid, torch.zeros(6),
+        torch.ones(6),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("copying", [False, True])

@@ -111,7 +111,7 @@ def corpus(tmp_path: Path) -> Path:
         shot = torch.zeros(43, dtype=torch.int64)
         track = Track(
             Fraction(25), 0, CAMERA, (CROP,), shot, windows.identity, speaking(43),
-            shot == 0, torch.zeros(43),
+            shot == 0, torch.zeros(43), torch.ones(43),
         )  # fmt: skip
         save_windows(folder / f"{name}.safetensors", track, windows, {"person": name})
         clips.append({"file": f"{name}.safetensors", "person": name})
