@@ -1,10 +1,11 @@
 """Gauss-Newton for landmarks: per-frame unknowns, shared unknowns, and time between the frames.
 
 Vocabulary: a frame's unknowns x are [rotation 3, translation 3, mouth M, upper U]; the shared ones
-are [identity S, log focal 1]. Residuals are pixels over their expected error, so every prior is a
-count of standard deviations.
+are [identity S, log focal 1], the focal length a clip's own. Residuals are pixels over their
+expected error, so every prior is a count of standard deviations.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -123,13 +124,17 @@ def stepped(motion: Motion, change: Tensor) -> Motion:
     return Motion(*(value + part for value, part in zip(values, parts, strict=True)))
 
 
-def joint_step(model: MorphableModel, fit: Fit, seen: Observation, focal_sigma: float,
-               focal_guess: float) -> Fit:  # fmt: skip
-    """One Gauss-Newton step in pose, expression, identity and focal length together.
+@dataclass(frozen=True)
+class Reduced:
+    """One clip's normal equations on the shared unknowns [S+1]; `frames` [T D S+2] leads back."""
 
-    Frames are independent given the shared unknowns, so these are solved first on the Schur
-    complement. The focal length is log-normal about `focal_guess`.
-    """
+    matrix: Tensor
+    right: Tensor
+    frames: Tensor
+
+
+def reduced(model: MorphableModel, fit: Fit, seen: Observation) -> Reduced:
+    """Eliminate the frames: they are independent of each other given the shared unknowns."""
     lines = linearise(model, fit, seen, shared=True)
     assert lines.shared is not None
     weight = robust_weight(lines.residual, seen)
@@ -140,37 +145,65 @@ def joint_step(model: MorphableModel, fit: Fit, seen: Observation, focal_sigma: 
     b_t = _normal(lines.frame, weight, residual)[..., 0] + gradient
     a_ss = _normal(lines.shared, weight, lines.shared).sum(0)
     b_s = _normal(lines.shared, weight, residual).sum(0)[..., 0]
-    prior = torch.ones_like(b_s)
-    prior[-1] = 1 / focal_sigma**2
-    away = torch.cat([fit.identity.shape, b_s.new_tensor([np.log(fit.camera.focal / focal_guess)])])
-    a_ss = a_ss + torch.diag(prior)
-    b_s = b_s + prior * away
     solved = torch.linalg.solve(a_tt, torch.cat([a_ts, b_t[..., None]], -1))
-    schur = a_ss - (a_ts.transpose(1, 2) @ solved[..., :-1]).sum(0)
+    matrix = a_ss - (a_ts.transpose(1, 2) @ solved[..., :-1]).sum(0)
     right = b_s - (a_ts.transpose(1, 2) @ solved[..., -1:]).sum(0)[:, 0]
-    change = -torch.linalg.solve(schur, right)
-    frames = -(solved[..., -1] + solved[..., :-1] @ change)
-    identity = replace(fit.identity, shape=fit.identity.shape + change[:-1])
-    grown = float(change[-1].clamp(-0.3, 0.3).exp())
-    camera = replace(fit.camera, focal=fit.camera.focal * grown)
-    return Fit(camera, identity, stepped(fit.motion, frames))
+    return Reduced(matrix, right, solved)
 
 
-def offset_of(model: MorphableModel, fit: Fit, seen: Observation, sigma_metres: float) -> Tensor:
-    """The person's own shape [L 3] beyond the identity basis: what all frames' residuals agree on.
+def joint_step(
+    model: MorphableModel,
+    fits: Sequence[Fit],
+    seen: Sequence[Observation],
+    focal_sigma: float,
+    focal_guesses: Sequence[float],
+) -> list[Fit]:
+    """One Gauss-Newton step of one person in several clips: pose and expression of every frame,
+    the identity that all clips share, and each clip's focal length, together.
+
+    The shared unknowns [S + clips] are solved first on the Schur complement. A focal length is
+    log-normal about its guess.
+    """
+    shape = fits[0].identity.shape
+    parts = [reduced(model, fit, look) for fit, look in zip(fits, seen, strict=True)]
+    away = [np.log(f.camera.focal / guess) for f, guess in zip(fits, focal_guesses, strict=True)]
+    prior = torch.cat([torch.ones_like(shape), shape.new_full([len(fits)], focal_sigma**-2)])
+    matrix, right = torch.diag(prior), prior * torch.cat([shape, shape.new_tensor(away)])
+    owned = [torch.tensor([*range(len(shape)), len(shape) + clip]) for clip in range(len(fits))]
+    for own, part in zip(owned, parts, strict=True):
+        matrix[own[:, None], own] += part.matrix
+        right[own] += part.right
+    change = -torch.linalg.solve(matrix, right)
+    identity = replace(fits[0].identity, shape=shape + change[: len(shape)])
+    stepped_fits = []
+    for own, part, fit in zip(owned, parts, fits, strict=True):
+        frames = -(part.frames[..., -1] + part.frames[..., :-1] @ change[own])
+        grown = float(change[own[-1]].clamp(-0.3, 0.3).exp())
+        camera = replace(fit.camera, focal=fit.camera.focal * grown)
+        stepped_fits.append(Fit(camera, identity, stepped(fit.motion, frames)))
+    return stepped_fits
+
+
+def offset_of(
+    model: MorphableModel, fits: Sequence[Fit], seen: Sequence[Observation], sigma_metres: float
+) -> Tensor:
+    """The person's own shape [L 3] beyond the identity basis: what all frames of all clips leave.
 
     A landmark's offset is a small ridge problem of its own; its prior keeps what no view shows.
     """
-    lines = linearise(model, fit, seen, shared=False)
-    weight = robust_weight(lines.residual, seen)
-    rotation = matrix_from_axis_angle(fit.motion.rotation)
-    by_point = lines.frame[..., 3:POSE] @ rotation[:, None]
-    # Frames see the same bias again and again: their mean counts as evidence, not their number.
-    left = by_point * weight[..., None, None] / len(fit.motion)
-    a = torch.einsum("tlic,tlid->lcd", left, by_point)
-    b = torch.einsum("tlic,tli->lc", left, lines.residual)
+    total = sum(len(fit.motion) for fit in fits)
+    offset = fits[0].identity.offset[: seen[0].xy.shape[1]]
+    a, b = offset.new_zeros(len(offset), 3, 3), offset.new_zeros(len(offset), 3)
+    for fit, look in zip(fits, seen, strict=True):
+        lines = linearise(model, fit, look, shared=False)
+        weight = robust_weight(lines.residual, look)
+        rotation = matrix_from_axis_angle(fit.motion.rotation)
+        by_point = lines.frame[..., 3:POSE] @ rotation[:, None]
+        # Frames see the same bias again and again: their mean counts, not their number.
+        left = by_point * weight[..., None, None] / total
+        a += torch.einsum("tlic,tlid->lcd", left, by_point)
+        b += torch.einsum("tlic,tli->lc", left, lines.residual)
     ridge = torch.eye(3, dtype=a.dtype) / sigma_metres**2
-    offset = fit.identity.offset[: len(a)]
     return offset - torch.linalg.solve(a + ridge, b[..., None])[..., 0]
 
 

@@ -6,7 +6,7 @@
 Frames without a face take part only through time: they are interpolated and marked invalid.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -82,14 +82,40 @@ def track_clip(
     return track_sighting(clip, sight(clip, frames, reporter), model, config, identity)
 
 
+def track_clips(
+    footage: Sequence[tuple[Clip, range]],
+    model: MorphableModel | None = None,
+    config: TrackerConfig = TrackerConfig(),
+    reporter: Reporter | None = None,
+) -> tuple[Track, ...]:
+    """Tracks of one person in several clips: one identity for all, a camera for each.
+
+    Raises InputError where a clip shows no face.
+    """
+    if len(footage) == 1:
+        return (track_clip(*footage[0], model, config, reporter=reporter),)
+    sightings = [sight(clip, frames, reporter) for clip, frames in footage]
+    double = (model or default_model()).to(torch.float64)
+    begun = [
+        begin(double, seen.landmarks, guessed_camera(clip.width, clip.height, config), config)
+        for (clip, _), seen in zip(footage, sightings, strict=True)
+    ]
+    fits = fit_identity(double, [fit for fit, _ in begun], [look for _, look in begun], config)
+    return tuple(
+        track_sighting(clip, seen, model, config, fit.identity, fit.camera)
+        for (clip, _), seen, fit in zip(footage, sightings, fits, strict=True)
+    )
+
+
 def track_sighting(
     clip: Clip,
     seen: Sighting,
     model: MorphableModel | None = None,
     config: TrackerConfig = TrackerConfig(),
     identity: Identity | None = None,
+    camera: Camera | None = None,
 ) -> Track:
-    """The track of what was seen of a clip; see `track_clip`."""
+    """The track of what was seen of a clip; see `track_clip`. A known camera is kept as well."""
     return track_landmarks(
         seen.landmarks,
         clip.width,
@@ -100,7 +126,25 @@ def track_sighting(
         model,
         config,
         identity,
+        camera,
     )
+
+
+def guessed_camera(width: int, height: int, config: TrackerConfig) -> Camera:
+    focal = config.focal_per_side * max(width, height)
+    return Camera(focal, (width / 2, height / 2), width, height)
+
+
+def begin(
+    model: MorphableModel,
+    landmarks: Landmarks,
+    camera: Camera,
+    config: TrackerConfig,
+    identity: Identity | None = None,
+) -> tuple[Fit, Observation]:
+    """The fit that everything starts from, and what it is to explain."""
+    sigma = config.sigma_px256 * face_height(landmarks) / FACE_PIXELS
+    return initial_fit(model, landmarks, camera, identity), observe(landmarks, sigma)
 
 
 def track_landmarks(
@@ -113,17 +157,16 @@ def track_landmarks(
     model: MorphableModel | None = None,
     config: TrackerConfig = TrackerConfig(),
     identity: Identity | None = None,
+    camera: Camera | None = None,
 ) -> Track:
-    """The track of detected landmarks; see `track_clip`."""
+    """The track of detected landmarks; see `track_sighting`."""
     model = (model or default_model()).to(torch.float64)
     pixels_per_px256 = face_height(landmarks) / FACE_PIXELS
     crops, shot = union_crops(landmarks, cuts or [], width, height, config.margin)
-    seen = observe(landmarks, config.sigma_px256 * pixels_per_px256)
-    focal = config.focal_per_side * max(width, height)
-    camera = Camera(focal, (width / 2, height / 2), width, height)
-    fit = initial_fit(model, landmarks, camera, identity)
+    camera = camera or guessed_camera(width, height, config)
+    fit, seen = begin(model, landmarks, camera, config, identity)
     if identity is None:
-        fit = fit_identity(model, fit, seen, landmarks.found, config)
+        [fit] = fit_identity(model, [fit], [seen], config)
     else:
         fit = replace(fit, identity=as_double(identity))
     fit = fit_motion(model, fit, seen, shot, fps, config)
@@ -244,21 +287,41 @@ def initial_fit(
 
 
 def fit_identity(
-    model: MorphableModel, fit: Fit, seen: Observation, found: np.ndarray, config: TrackerConfig
-) -> Fit:
-    """Identity, focal length and offset on key frames; the other frames keep their pose."""
-    known = np.flatnonzero(found)
-    pick = known[np.unique(np.linspace(0, len(known) - 1, config.key_frames).astype(int))]
-    keys = Observation(seen.xy[pick], seen.weight[pick], seen.sigma)
-    guess = fit.camera.focal
-    part = Fit(fit.camera, fit.identity, fit.motion[torch.from_numpy(pick)])
+    model: MorphableModel,
+    fits: Sequence[Fit],
+    seen: Sequence[Observation],
+    config: TrackerConfig,
+) -> list[Fit]:
+    """One identity and offset, and each clip's focal length, on key frames of all clips.
+
+    The other frames keep their pose, moved as the focal length asks.
+    """
+    many = max(config.key_frames // len(fits), 12)
+    picks = [_spread(torch.nonzero(look.weight.amax(1)).flatten(), many) for look in seen]
+    keys = [
+        Observation(look.xy[pick], look.weight[pick], look.sigma)
+        for look, pick in zip(seen, picks, strict=True)
+    ]
+    guesses = [fit.camera.focal for fit in fits]
+    parts = [replace(fit, motion=fit.motion[pick]) for fit, pick in zip(fits, picks, strict=True)]
     for _ in range(config.joint_steps):
-        part = joint_step(model, part, keys, config.focal_sigma, guess)
-    offset = offset_of(model, part, keys, config.offset_millimetres / 1000)
-    deeper = fit.motion.translation.clone()
-    deeper[:, 2] *= part.camera.focal / guess
-    motion = replace(fit.motion, translation=deeper)
-    return Fit(part.camera, replace(part.identity, offset=offset), motion)
+        parts = joint_step(model, parts, keys, config.focal_sigma, guesses)
+    offset = offset_of(model, parts, keys, config.offset_millimetres / 1000)
+    identity = replace(parts[0].identity, offset=offset)
+    return [
+        Fit(part.camera, identity, _deeper(fit.motion, part.camera.focal / fit.camera.focal))
+        for fit, part in zip(fits, parts, strict=True)
+    ]
+
+
+def _spread(frames: Tensor, limit: int) -> Tensor:
+    return frames[torch.linspace(0, len(frames) - 1, limit).long().unique()]
+
+
+def _deeper(motion: Motion, times: float) -> Motion:
+    translation = motion.translation.clone()
+    translation[:, 2] *= times
+    return replace(motion, translation=translation)
 
 
 def windows(total: int, size: int, overlap: int) -> Iterator[tuple[int, int, int]]:

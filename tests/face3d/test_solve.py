@@ -130,10 +130,55 @@ def test_a_joint_step_is_the_dense_gauss_newton_step() -> None:
         0
     ]
     expected = moved(fit, torch.from_numpy(change[:-4].reshape(3, SIZE)), torch.tensor(change[-4:]))
-    result = joint_step(MODEL, fit, seen, sigma, guess)
+    [result] = joint_step(MODEL, [fit], [seen], sigma, [guess])
     np.testing.assert_allclose(values_of(result.motion), values_of(expected.motion), atol=1e-6)
     torch.testing.assert_close(result.identity.shape, expected.identity.shape, atol=1e-6, rtol=0)
     assert abs(result.camera.focal - expected.camera.focal) < 1e-3
+
+
+def test_a_joint_step_of_two_clips_is_the_dense_one() -> None:
+    """Kills clips that pull each other's focal length, an identity of their own, and a prior on the
+    shape that counts once a clip."""
+    whole, seen = problem(5)
+    near, far = whole.camera, replace(whole.camera, focal=1.1 * whole.camera.focal)
+    fits = [replace(whole, motion=whole.motion[:2]), Fit(far, whole.identity, whole.motion[2:])]
+    looks = [
+        Observation(seen.xy[run], seen.weight[run], sigma)
+        for run, sigma in ((slice(2), 2.0), (slice(2, None), 3.0))
+    ]
+    guesses, focal_sigma = [1000.0, 1050.0], 0.05
+    frames = 5 * SIZE
+    rows, right = [], []
+    for clip, (fit, look) in enumerate(zip(fits, looks, strict=True)):
+        a, r = dense_rows(fit, look)
+        own = len(fit.motion) * SIZE
+        placed = np.zeros((len(a), frames + 5))
+        start = 0 if clip == 0 else 2 * SIZE
+        placed[:, start : start + own] = a[:, :own]
+        placed[:, frames : frames + 3] = a[:, own : own + 3]
+        placed[:, frames + 3 + clip] = a[:, -1]
+        rows.append(placed)
+        right.append(r)
+    prior, off = expression_rows(whole, frames + 5)
+    shared = np.eye(frames + 5)[-5:]
+    shared[-2:] /= focal_sigma
+    away = [
+        np.log(fit.camera.focal / guess) / focal_sigma
+        for fit, guess in zip(fits, guesses, strict=True)
+    ]
+    rows, right = [*rows, prior, shared], [*right, off, [*whole.identity.shape.tolist(), *away]]
+    change = -np.linalg.lstsq(np.concatenate(rows), np.concatenate(right), rcond=None)[0]
+    found = joint_step(MODEL, fits, looks, focal_sigma, guesses)
+    moved_frames = np.concatenate([values_of(fit.motion) for fit in found])
+    np.testing.assert_allclose(
+        moved_frames, values_of(whole.motion) + change[:frames].reshape(5, SIZE), atol=1e-6
+    )
+    for fit in found:
+        np.testing.assert_allclose(
+            fit.identity.shape, whole.identity.shape + change[frames : frames + 3], atol=1e-6
+        )
+    for fit, camera, grown in zip(found, (near, far), change[-2:], strict=True):
+        assert abs(fit.camera.focal - camera.focal * np.exp(grown)) < 1e-3
 
 
 def second_differences(linked: np.ndarray) -> np.ndarray:
@@ -220,7 +265,11 @@ def test_the_offset_explains_what_all_frames_agree_on() -> None:
         torch.ones(24, LANDMARKS, dtype=torch.float64), 1.0,
     )  # fmt: skip
     start = Fit(CAMERA, replace(who, offset=torch.zeros_like(bump)), truth)
-    found = offset_of(MODEL, start, look, sigma_metres=0.01)
+    found = offset_of(MODEL, [start], [look], sigma_metres=0.01)
     torch.testing.assert_close(found[4], bump[4], atol=8e-4, rtol=0)
     others = torch.arange(LANDMARKS) != 4
     assert float(found[others].abs().max()) < 1e-5
+    runs = (slice(5), slice(5, None))
+    apart = [replace(start, motion=truth[run]) for run in runs]
+    looks = [replace(look, xy=look.xy[run], weight=look.weight[run]) for run in runs]
+    torch.testing.assert_close(offset_of(MODEL, apart, looks, sigma_metres=0.01), found)
