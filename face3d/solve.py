@@ -54,6 +54,20 @@ class Smoothness:
 
 
 @dataclass(frozen=True)
+class Information:
+    """Normal equations of residuals r with Jacobians J: JᵀJ and Jᵀr, per frame [T D D] and [T D].
+
+    `cross` [T D S+1], `shared` [S+1 S+1] and `shared_right` [S+1] where shared unknowns take part.
+    """
+
+    blocks: Tensor
+    right: Tensor
+    cross: Tensor | None = None
+    shared: Tensor | None = None
+    shared_right: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Linearised:
     """Residuals r [T L 2] of the landmarks and their Jacobians [T L 2 D] and [T L 2 S+1]."""
 
@@ -133,7 +147,9 @@ class Reduced:
     frames: Tensor
 
 
-def reduced(model: MorphableModel, fit: Fit, seen: Observation) -> Reduced:
+def reduced(
+    model: MorphableModel, fit: Fit, seen: Observation, pictures: Information | None = None
+) -> Reduced:
     """Eliminate the frames: they are independent of each other given the shared unknowns."""
     lines = linearise(model, fit, seen, shared=True)
     assert lines.shared is not None
@@ -145,6 +161,12 @@ def reduced(model: MorphableModel, fit: Fit, seen: Observation) -> Reduced:
     b_t = _normal(lines.frame, weight, residual)[..., 0] + gradient
     a_ss = _normal(lines.shared, weight, lines.shared).sum(0)
     b_s = _normal(lines.shared, weight, residual).sum(0)[..., 0]
+    if pictures is not None:
+        assert pictures.cross is not None
+        assert pictures.shared is not None
+        assert pictures.shared_right is not None
+        a_tt, a_ts, a_ss = a_tt + pictures.blocks, a_ts + pictures.cross, a_ss + pictures.shared
+        b_t, b_s = b_t + pictures.right, b_s + pictures.shared_right
     solved = torch.linalg.solve(a_tt, torch.cat([a_ts, b_t[..., None]], -1))
     matrix = a_ss - (a_ts.transpose(1, 2) @ solved[..., :-1]).sum(0)
     right = b_s - (a_ts.transpose(1, 2) @ solved[..., -1:]).sum(0)[:, 0]
@@ -157,15 +179,18 @@ def joint_step(
     seen: Sequence[Observation],
     focal_sigma: float,
     focal_guesses: Sequence[float],
+    pictures: Sequence[Information] | None = None,
 ) -> list[Fit]:
     """One Gauss-Newton step of one person in several clips: pose and expression of every frame,
     the identity that all clips share, and each clip's focal length, together.
 
     The shared unknowns [S + clips] are solved first on the Schur complement. A focal length is
-    log-normal about its guess.
+    log-normal about its guess. `pictures` adds what each clip's frames themselves tell, linearised
+    at the same fits.
     """
     shape = fits[0].identity.shape
-    parts = [reduced(model, fit, look) for fit, look in zip(fits, seen, strict=True)]
+    told = pictures or [None] * len(fits)
+    parts = [reduced(model, *clip) for clip in zip(fits, seen, told, strict=True)]
     away = [np.log(f.camera.focal / guess) for f, guess in zip(fits, focal_guesses, strict=True)]
     prior = torch.cat([torch.ones_like(shape), shape.new_full([len(fits)], focal_sigma**-2)])
     matrix, right = torch.diag(prior), prior * torch.cat([shape, shape.new_tensor(away)])
@@ -229,18 +254,21 @@ def motion_step(
     smooth: Smoothness,
     linked: np.ndarray,
     anchored: int,
+    pictures: Information | None = None,
 ) -> Fit:
     """One Gauss-Newton step of all frames' motion, with second differences over time.
 
     `linked` [T] says that frame t continues frame t − 1 (false at cuts). The first `anchored`
     frames are already known and stay. The normal matrix is banded: Cholesky is exact and linear
-    in time.
+    in time. `pictures` adds what the frames themselves tell, linearised at the same fit.
     """
     lines = linearise(model, fit, seen, shared=False)
     weight = robust_weight(lines.residual, seen)
     diagonal, gradient = _priors(model, fit.motion)
     blocks = _normal(lines.frame, weight, lines.frame) + torch.diag_embed(diagonal + 1e-9)
     right = _normal(lines.frame, weight, lines.residual[..., None])[..., 0] + gradient
+    if pictures is not None:
+        blocks, right = blocks + pictures.blocks, right + pictures.right
     motion = fit.motion
     values = torch.cat([motion.rotation, motion.translation, motion.mouth, motion.upper], -1)
     frames, size = values.shape
