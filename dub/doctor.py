@@ -109,19 +109,11 @@ def devices() -> dict[str, Any]:
     }
 
 
-def visibility() -> dict[str, Any]:
-    """The rasteriser that was chosen, and what became of the others."""
-    from render.visibility import choose_backend
+def visibility() -> dict[str, str]:
+    """The rasterisers: which is used and why, and why each other one is not."""
+    from render.visibility import survey
 
-    chosen = choose_backend("auto")
-    found: dict[str, Any] = {"chosen": chosen.name, "reason": chosen.reason}
-    for name in ("numba_cpu", "reference"):
-        try:
-            choose_backend(name)
-            found[name] = "works"
-        except ToolkitError as error:
-            found[name] = str(error)
-    return found
+    return survey()
 
 
 def codecs() -> dict[str, dict[str, bool]]:

@@ -1,5 +1,11 @@
 """Who owns a pixel. Every scenario runs on every backend."""
 
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from types import SimpleNamespace
+
 import pytest
 import torch
 from numerics import assert_same_faces, drawn, sphere
@@ -8,9 +14,11 @@ from scipy.spatial import Delaunay
 import render.visibility
 from core.camera import Camera
 from core.errors import AssetError, UsageError
-from render.visibility import choose_backend, visible_faces
+from render.visibility import BACKENDS as NAMES
+from render.visibility import VARIABLE, choose_backend, survey, visible_faces
 
-BACKENDS = ["reference", "numba_cpu"]
+TRITON = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
+BACKENDS = ["reference", "numba_cpu", pytest.param("triton_gpu", marks=TRITON)]
 backends = pytest.mark.parametrize("backend", BACKENDS)
 
 
@@ -257,26 +265,123 @@ def test_a_corner_that_is_no_vertex_is_refused(backend, corner):
         visible_faces(flat(CORNERS), faces((0, 1, corner)), 4, 4, backend)
 
 
+@TRITON
+@pytest.mark.parametrize("tile", [8, 16])
+def test_tiles_agree_with_the_specification(monkeypatch, tile):
+    """Kills tiles that overlap, lack a border or cut a triangle, and boxes of another frame."""
+    backend = choose_backend("triton_gpu")
+    monkeypatch.setattr(f"{backend.visible_faces.__module__}.TILE", tile)
+    vertices, triangles = sphere(5, 6)
+    camera = Camera(18.0, (9.3, 10.0), 21, 19)
+    places = torch.tensor([[[0.1, 0, -2.2]], [[-0.9, 0.4, -3.0]]], dtype=torch.float64)
+    clip = camera.clip_from_camera(vertices + places)
+    tiled = visible_faces(clip, triangles, 19, 21, "triton_gpu")
+    reference = visible_faces(clip, triangles, 19, 21, "reference")
+    assert (reference >= 0).float().mean() > 0.3
+    assert_same_faces(tiled, reference, clip, triangles)
+
+
+@TRITON
+def test_the_kernel_compiles_for_gpus_without_fused_products(tmp_path):
+    """Kills code that only the interpreter takes, and fused multiply-adds, which round an edge
+    differently from its two sides. No device is needed to compile for one."""
+    script = [sys.executable, "-c", COMPILE]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "TRITON_CACHE_DIR": str(tmp_path),
+        "TRITON_INTERPRET": "0",
+    }
+    done = subprocess.run(script, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "0"
+
+
+COMPILE = """
+import torch
+torch.cuda.is_available = lambda: True
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from render.backends.triton_gpu import OPTIONS, fill_tile
+pointers = {"corners": "*fp64", "boxes": "*i32", "owns": "*i32", "faces": "*i32"}
+numbers = {"count": "i32", "height": "i32", "width": "i32", "depth_steps": "fp32"}
+source = ASTSource(fill_tile, pointers | numbers | {"TILE": "constexpr"}, {"TILE": 16})
+compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=OPTIONS)
+assert compiled.asm["cubin"]
+print(compiled.asm["ptx"].count("fma.rn.f64"))
+"""
+
+
 def test_the_choice_says_why_and_refuses_other_names():
     """Kills a silent choice and a silent fall-back from a misspelt name."""
     assert choose_backend().name == "numba_cpu"
     assert choose_backend().reason
-    with pytest.raises(UsageError, match="'cuda9' is not one of auto, numba_cpu, reference"):
+    with pytest.raises(UsageError, match="'cuda9' is not one of auto, numba_cpu, triton_gpu"):
         choose_backend("cuda9")
+
+
+def test_the_variable_decides_where_nobody_names_a_backend(monkeypatch):
+    """Kills a variable that nobody reads, that overrules a name, or that is misspelt in silence."""
+    choose = choose_backend.__wrapped__
+    monkeypatch.setenv(VARIABLE, "reference")
+    assert choose().name == "reference"
+    assert VARIABLE in choose().reason
+    assert choose("numba_cpu").name == "numba_cpu"
+    monkeypatch.setenv(VARIABLE, "numba")
+    with pytest.raises(UsageError, match="'numba' is not one of"):
+        choose()
+    monkeypatch.setenv(VARIABLE, "")
+    assert choose().name == "numba_cpu"
+
+
+def without(monkeypatch, *names):
+    """Make these backends' imports fail, and every other succeed without a look at the machine."""
+    lost = {f"render.backends.{name}" for name in names}
+
+    def refuse(name):
+        if name in lost:
+            raise ImportError("no wheel for this Python")
+        return SimpleNamespace(visible_faces=lambda *_: None)
+
+    monkeypatch.setattr(render.visibility, "import_module", refuse)
+    monkeypatch.setattr(render.visibility, "choose_backend", choose_backend.__wrapped__)
+    monkeypatch.delenv(VARIABLE, raising=False)
 
 
 def test_without_numba_auto_is_the_reference_with_the_cause(monkeypatch):
     """Kills an import error at start-up where the compiled loops cannot be had."""
-
-    def refuse(name):
-        if name.endswith("numba_cpu"):
-            raise ImportError("no wheel for this Python")
-        return real(name)
-
-    real = render.visibility.import_module
-    monkeypatch.setattr(render.visibility, "import_module", refuse)
-    choose = choose_backend.__wrapped__
+    without(monkeypatch, "numba_cpu")
+    choose = render.visibility.choose_backend
     assert choose("auto").name == "reference"
     assert "no wheel" in choose("auto").reason
-    with pytest.raises(AssetError, match="use reference"):
+    with pytest.raises(AssetError, match="use auto"):
         choose("numba_cpu")
+
+
+def test_the_device_decides_what_auto_takes(monkeypatch):
+    """Kills a GPU's tensors drawn on the CPU, the CPU's on a GPU, and a restricted licence or a
+    weaker contract taken unasked."""
+    without(monkeypatch)
+    choose = render.visibility.choose_backend
+    assert [choose("auto", device).name for device in ("cpu", "cuda", "mps")] == [
+        "numba_cpu",
+        "triton_gpu",
+        "numba_cpu",
+    ]
+    without(monkeypatch, "triton_gpu")
+    assert choose("auto", "cuda").name == "numba_cpu"
+    assert "triton_gpu cannot be loaded" in choose("auto", "cuda").reason
+    without(monkeypatch, "numba_cpu", "triton_gpu", "reference")
+    with pytest.raises(AssetError, match=r"reference cannot be loaded"):
+        choose("auto", "cuda")
+
+
+def test_the_survey_names_every_backend_and_one_that_is_used(monkeypatch):
+    """Kills a doctor that is silent about a backend, and "works" about one that does not load."""
+    without(monkeypatch, "pytorch3d")
+    found = survey()
+    assert list(found) == list(NAMES)
+    assert [name for name, state in found.items() if state.startswith("used")] == ["numba_cpu"]
+    assert "no wheel" in found["pytorch3d"]
+    assert "licence" in found["nvdiffrast_gpu"]
+    assert found["triton_gpu"].startswith("works, not used")
