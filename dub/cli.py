@@ -60,6 +60,9 @@ class Track(Verb):
     """The track file."""
     overlay: Path | None = None
     """Also write this video, with the fitted mesh drawn over the face (.mkv, .mp4, .mov)."""
+    face_model: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "redub"
+    """The face that is fitted: `redub`, or a model of your own, by its path (ICT-FaceKit, FLAME) or
+    by its name in the folder that REDUB_FACE_MODELS names."""
     frames: Frames = None
     """Frames to track, A:B in seconds (0s:4s), frames (0:100) or timecode (tc:...)."""
     json: bool = False
@@ -67,13 +70,16 @@ class Track(Verb):
 
     def run(self) -> int:
         from dub.tracking import printed, track_measured, write_overlay
+        from face3d.models.shelf import open_face_model
         from media.clip import Clip
 
         clip = Clip.open(self.clip)
-        track, figures = track_measured(clip, frames_of(clip, self.frames), self.reporter)
-        track.save(self.output, {"source": clip.path.name})
+        face = open_face_model(self.face_model)
+        frames = frames_of(clip, self.frames)
+        track, figures = track_measured(clip, frames, self.reporter, face.model)
+        track.save(self.output, {"source": clip.path.name, "face_model": face.facts})
         if self.overlay:
-            write_overlay(clip, track, self.overlay, self.reporter)
+            write_overlay(clip, track, self.overlay, self.reporter, face.model)
         print_result(figures, self.json, printed)
         return 0
 

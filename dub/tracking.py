@@ -36,10 +36,10 @@ MESH_COLOUR = (64, 224, 160)
 
 
 def track_measured(
-    clip: Clip, frames: range, reporter: Reporter
+    clip: Clip, frames: range, reporter: Reporter, model: MorphableModel | None = None
 ) -> tuple[Track, dict[str, float | int | str | None]]:
-    """The track and the contract's figures of it."""
-    model = default_model()
+    """The track and the contract's figures of it, on our face model unless told."""
+    model = model or default_model()
     began = monotonic()
     track = track_clip(clip, frames, model, reporter=reporter)
     seconds = monotonic() - began
@@ -93,9 +93,11 @@ def shot_jitter(track: Track, points: Float[np.ndarray, "T 468 2"]) -> float:
     return jitter(np.concatenate(parts))
 
 
-def write_overlay(clip: Clip, track: Track, path: Path, reporter: Reporter) -> None:
+def write_overlay(
+    clip: Clip, track: Track, path: Path, reporter: Reporter, model: MorphableModel | None = None
+) -> None:
     """The clip's frames with the fitted mesh drawn over the face."""
-    model = default_model()
+    model = model or default_model()
     frames = range(track.start, track.start + len(track))
     with ClipWriter(path, clip) as writer:
         shown = reported(clip.frames(frames), reporter, "draw the overlay", len(frames))

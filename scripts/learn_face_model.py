@@ -12,10 +12,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from core.progress import Console, reported
-from face3d import anatomy
+from face3d.assembly import completed, mouth_share
 from face3d.landmarks import Landmarks, detect_landmarks, mouth_gap
 from face3d.morphable import MorphableModel
 from face3d.topology import (
@@ -23,12 +22,10 @@ from face3d.topology import (
     EYE_OUTER_LEFT,
     EYE_OUTER_RIGHT,
     INNER_PAIRS,
-    JAW_LINE,
     LANDMARKS,
     LIPS,
     NOSE_BASE,
     STABLE,
-    tesselation,
 )
 from media.clip import Clip
 
@@ -93,13 +90,6 @@ def common_head(people: dict[str, np.ndarray]) -> np.ndarray:
     return mean * scale
 
 
-def mouth_share(face: np.ndarray) -> np.ndarray:
-    """How much of a vertex's motion [468] belongs to the mouth: all below the nose, none above."""
-    low, high = face[NOSE_BASE, 1] + 0.004, face[NOSE_BASE, 1] + 0.032
-    t = np.clip((high - face[:, 1]) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
 def components(samples: np.ndarray, weights: np.ndarray, count: int) -> tuple[np.ndarray, float]:
     """Principal components [count N 3] in a vertex-weighted metric, each one deviation long."""
     root = np.sqrt(weights)[None, :, None]
@@ -121,7 +111,7 @@ def learn(people: dict[str, np.ndarray], identity: int, mouth: int, upper: int) 
     partner = mirror_partner(mean)
     stable = np.zeros(LANDMARKS)
     stable[list(STABLE)] = 1.0
-    share = mouth_share(mean)
+    share = mouth_share(mean[:, 1] - mean[NOSE_BASE, 1])
     neutrals, motions = [], []
     for points in people.values():
         aligned = procrustes(points, mean, stable)
@@ -149,55 +139,6 @@ def learn(people: dict[str, np.ndarray], identity: int, mouth: int, upper: int) 
     return completed(centre, *(basis for basis, _ in bases.values()), about={
         "people": sorted(people), "explained_variance": explained,
     })  # fmt: skip
-
-
-def completed(
-    face: np.ndarray, identity: np.ndarray, mouth: np.ndarray, upper: np.ndarray, about: dict
-) -> MorphableModel:
-    """Join our anatomy to a face and its bases [K 468 3]."""
-    uv = anatomy.face_uv(face)
-    line = face[NOSE_BASE, 1] - 0.004
-    triangles, cut = anatomy.cut_along(face, uv, tesselation(), face[:, 1] - line)
-    parts = [
-        cut,
-        anatomy.skirt(face, uv),
-        anatomy.upper_teeth(face),
-        anatomy.lower_teeth(face),
-        anatomy.cavity(face),
-    ]
-
-    def extend(basis: np.ndarray, rules: list[np.ndarray]) -> np.ndarray:
-        flat = basis.reshape(len(basis), -1)
-        more = [(flat @ rule.T).reshape(len(basis), -1, 3) for rule in rules]
-        return np.concatenate([basis, *more], axis=1)
-
-    starts = np.cumsum([LANDMARKS, *(len(part.rest) for part in parts)])
-    own = [p.triangles + start for p, start in zip(parts, starts, strict=False)]
-    below = face[:, 1] < line
-    skirt_below = np.tile(below[list(JAW_LINE)], len(anatomy.SKIRT_ROWS) + 1)
-    rest = np.ones(starts[-1] - starts[2], bool)
-    inside = np.arange(starts[-1]) >= starts[2]
-    moving = [p.motion_rule for p in parts]
-    # Brows and lids move the cut, which lies on the face, but neither the skirt nor the mouth.
-    still = [cut.motion_rule, *(np.zeros_like(rule) for rule in moving[1:])]
-
-    def tensor(values: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values, np.float32))
-
-    return MorphableModel(
-        mean=tensor(np.concatenate([face, *(p.rest for p in parts)])),
-        identity=tensor(extend(identity, [p.shape_rule for p in parts])),
-        mouth=tensor(extend(mouth, moving)),
-        upper=tensor(extend(upper, still)),
-        triangles=torch.from_numpy(np.concatenate([triangles, *own]).astype(np.int32)),
-        uv=tensor(np.concatenate([uv, *(p.uv for p in parts)])),
-        lower_face=torch.from_numpy(
-            np.concatenate([below, np.ones(len(cut.rest), bool), skirt_below, rest])
-        ),
-        inside=torch.from_numpy(inside),
-        attachment=tensor(np.concatenate([p.shape_rule[::3, ::3] for p in parts])),
-        about=about,
-    )
 
 
 def main() -> None:
