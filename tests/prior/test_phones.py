@@ -37,7 +37,7 @@ def test_a_burst_of_hiss_is_heard_where_it_is() -> None:
         phone_scores(Audio(samples, 16000)).argmax(1), torch.tensor(SIBILANTS)
     ).numpy()
     assert hissing[101:125].all()
-    assert not hissing[:98].any()
+    assert not hissing[:96].any()  # a delta looks three frames ahead
     assert not hissing[128:].any()
 
 
