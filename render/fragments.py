@@ -24,11 +24,6 @@ class Fragments:
     barycentric: Float[Tensor, "B H W 3"]
     depth: Float[Tensor, "B H W"]
 
-    @property
-    def coverage(self) -> Float[Tensor, "B 1 H W"]:
-        """1 on covered pixels, 0 elsewhere; no gradient."""
-        return (self.face >= 0).unsqueeze(1).to(self.barycentric.dtype)
-
 
 def rasterize(
     clip_positions: Float[Tensor, "B V 4"],
@@ -67,19 +62,8 @@ def rasterize(
 def interpolate(
     fragments: Fragments, attributes: Float[Tensor, "#B V C"], triangles: Int[Tensor, "F 3"]
 ) -> Float[Tensor, "B C H W"]:
-    """Vertex attributes at the visible points; 0 where there is none."""
-    return weighted(fragments, corners_of(attributes, triangles))
-
-
-def interpolate_corners(
-    fragments: Fragments, attributes: Float[Tensor, "F 3 C"]
-) -> Float[Tensor, "B C H W"]:
-    """Attributes that belong to a face's corner (UV across a seam) at the visible points."""
-    return weighted(fragments, attributes[None])
-
-
-def weighted(fragments: Fragments, corners: Float[Tensor, "#B F 3 C"]) -> Float[Tensor, "B C H W"]:
-    """Σ b_i corner_i of the faces seen, 0 where there is none."""
+    """Vertex attributes at the visible points, Σ b_i a_i; 0 where there is none."""
+    corners = corners_of(attributes, triangles)
     pixel = covered_pixels(fragments.face)
     first, second, third = at_pixels(corners, fragments.face, pixel).unbind(1)
     b = fragments.barycentric.flatten(0, 2).index_select(0, pixel).to(corners.dtype)

@@ -5,7 +5,7 @@ import torch
 from numerics import barycentric_of, drawn, pixel_centres, sphere
 
 from core.camera import Camera
-from render.fragments import interpolate, interpolate_corners, rasterize
+from render.fragments import interpolate, rasterize
 
 HEIGHT, WIDTH = 29, 42
 
@@ -75,7 +75,6 @@ def test_a_slanted_quad_by_hand():
     assert (u[0, 0, 0] == 0).all()
     assert (fragments.barycentric[0, 0] == 0).all()
     assert (fragments.depth[0, 0] == 1).all()
-    assert torch.equal(fragments.coverage[0, 0], (fragments.face[0] >= 0).double())
 
 
 def test_frames_take_their_own_attributes_and_one_set_serves_all():
@@ -90,15 +89,6 @@ def test_frames_take_their_own_attributes_and_one_set_serves_all():
         own = interpolate(alone, attributes[i : i + 1], triangles)
         assert torch.equal(together[i], own[0])
         assert torch.equal(shared[i], interpolate(alone, attributes[:1], triangles)[0])
-
-
-def test_corner_attributes_equal_vertex_attributes_where_both_exist():
-    """Kills a face's corners read in another order, and an id used as a vertex."""
-    clip, triangles = ball()
-    attributes = torch.randn(clip.shape[1], 2, dtype=torch.float64)
-    fragments = rasterize(clip, triangles, HEIGHT, WIDTH)
-    by_corner = interpolate_corners(fragments, attributes[triangles.long()])
-    assert torch.equal(by_corner, interpolate(fragments, attributes[None], triangles))
 
 
 def test_nothing_seen_is_an_empty_image():
