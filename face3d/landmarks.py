@@ -49,7 +49,7 @@ class FaceMesh:
         from mediapipe.python.solutions.face_mesh import FaceMesh as Solution
 
         logging.getLogger("absl").setLevel(logging.ERROR)
-        with _quiet_native_log():
+        with quiet_native_log():
             self._mesh = Solution(static_image_mode=still, max_num_faces=1, refine_landmarks=True)
             # The graph prints from its own threads while it starts: let it, unseen.
             self._mesh.process(np.zeros((64, 64, 3), np.uint8))
@@ -68,6 +68,11 @@ class FaceMesh:
     def close(self) -> None:
         self._mesh.close()
 
+    def forget(self) -> None:
+        """Look for the face anew in the next image."""
+        with quiet_native_log():
+            self._mesh.reset()
+
     def detect(self, rgb: np.ndarray) -> np.ndarray | None:
         """Landmarks [478 3] (x, y, depth) of a uint8 RGB image, or None without a face."""
         result: Any = self._mesh.process(np.ascontiguousarray(rgb))
@@ -80,7 +85,7 @@ class FaceMesh:
 
 
 @contextlib.contextmanager
-def _quiet_native_log() -> Iterator[None]:
+def quiet_native_log() -> Iterator[None]:
     """Silence what MediaPipe's C++ side prints to stderr on start; Python's errors still raise."""
     sys.stderr.flush()
     saved = os.dup(2)

@@ -1,16 +1,28 @@
-"""What a detector sees of a face in a run of frames, in one pass over the clip."""
+"""What a detector sees of one person in a run of frames, in one pass over the clip."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from core.errors import InputError
 from core.progress import Reporter, Silent, reported
-from face3d.landmarks import FaceMesh, Landmarks, collected
+from face3d.follower import Follower
+from face3d.landmarks import Landmarks, collected
+from face3d.likeness import (
+    SAME_PERSON_MILLIMETRES,
+    STRANGE_MILLIMETRES,
+    Likeness,
+    likeness,
+    unlikeness,
+)
 from media.clip import Clip
 from media.frame import Frame
 from media.shots import find_cuts
+
+MANY_FRAMES = 5
+"""Frames from which on a face's median shape is better known than a single frame's."""
 
 
 @dataclass(frozen=True)
@@ -24,24 +36,56 @@ class Sighting:
     def __len__(self) -> int:
         return len(self.landmarks)
 
+    def shots(self) -> Iterator[slice]:
+        edges = [0, *self.cuts, len(self)]
+        return (slice(first, stop) for first, stop in pairwise(edges))
 
-def sight(clip: Clip, frames: range, reporter: Reporter | None = None) -> Sighting:
-    """Find the face in `frames` of a clip. Raises InputError where no frame shows one."""
+
+def sight(
+    clip: Clip, frames: range, reporter: Reporter | None = None, known: Likeness | None = None
+) -> Sighting:
+    """Find a person in `frames` of a clip: the `known` one, or whoever is seen most and largest.
+
+    Raises InputError where no frame shows a face.
+    """
     seen: list[np.ndarray | None] = []
-    with FaceMesh() as mesh:
+    with Follower(known) as follower:
 
         def watched() -> Iterator[Frame]:
             stream = clip.frames(frames)
             for frame in reported(stream, reporter or Silent(), "find the face", len(frames)):
-                seen.append(mesh.detect(frame.rgb))
+                seen.append(follower.follow(frame.rgb))
                 yield frame
 
         # One decoding serves both: the search for cuts pulls the frames past the detector.
         cuts = tuple(cut - frames.start for cut in find_cuts(clip, watched()))
-    landmarks = collected(seen)
-    if not landmarks.found.any():
+    found = Sighting(frames.start, collected(seen), cuts)
+    if not found.landmarks.found.any():
         raise InputError(
             f"{clip.path} shows no face in {len(frames)} frames; "
             "give a range in which the actor's face is seen."
         )
-    return Sighting(frames.start, landmarks, cuts)
+    return without_strangers(found, known)
+
+
+def without_strangers(seen: Sighting, known: Likeness | None = None) -> Sighting:
+    """The sighting with nobody found in shots that show another person.
+
+    Without a `known` face the person is who fills most of the picture for most of the time.
+    """
+    shots = [shot for shot in seen.shots() if seen.landmarks[shot].found.any()]
+    looks = [likeness(seen.landmarks[shot]) for shot in shots]
+    if known is None:
+        known = looks[int(np.argmax([_presence(seen.landmarks[shot]) for shot in shots]))]
+    xy, depth = seen.landmarks.xy.copy(), seen.landmarks.depth.copy()
+    for shot, look in zip(shots, looks, strict=True):
+        many = seen.landmarks[shot].found.sum() >= MANY_FRAMES
+        if unlikeness(look, known) > (SAME_PERSON_MILLIMETRES if many else STRANGE_MILLIMETRES):
+            xy[shot], depth[shot] = np.nan, np.nan
+    return replace(seen, landmarks=Landmarks(xy, depth))
+
+
+def _presence(landmarks: Landmarks) -> float:
+    """Frames times the face's height in pixels."""
+    y = landmarks.xy[landmarks.found][..., 1]
+    return float((y.max(1) - y.min(1)).sum())

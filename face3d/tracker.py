@@ -22,6 +22,7 @@ from face3d.confidence import confidence_of
 from face3d.landmarks import Landmarks
 from face3d.morphable import MorphableModel, default_model
 from face3d.sighting import Sighting, sight
+from face3d.similarity import similarity
 from face3d.solve import (
     Fit,
     Observation,
@@ -259,19 +260,14 @@ def initial_fit(
     found = landmarks[landmarks.found]
     points = np.concatenate([found.xy, found.depth[..., None]], -1)[:, list(STABLE)]
     points = points.astype(np.float64) * np.array([1.0, -1.0, 1.0])
-    a = face - face.mean(0)
+    laid = similarity(face, points)
     middle = points.mean(1)
-    b = points - middle[:, None]
-    u, s, vt = np.linalg.svd(np.einsum("tni,nj->tij", b, a))
-    flip = np.ones_like(s)
-    flip[:, 2] = np.linalg.det(u @ vt)
-    rotation = (u * flip[:, None]) @ vt
-    scale = (s * flip).sum(-1) / (a**2).sum()
-    depth = camera.focal / scale
-    x = (middle[:, 0] - camera.centre[0]) / scale
-    y = (middle[:, 1] + camera.centre[1]) / scale
-    centre = np.stack([x, y, -depth], -1) - np.einsum("tij,j->ti", rotation, face.mean(0))
-    turn = axis_angle_from_matrix(torch.from_numpy(rotation)).numpy()
+    x = (middle[:, 0] - camera.centre[0]) / laid.scale
+    y = (middle[:, 1] + camera.centre[1]) / laid.scale
+    depth = camera.focal / laid.scale
+    arm = np.einsum("tij,j->ti", laid.rotation, face.mean(0))
+    centre = np.stack([x, y, -depth], -1) - arm
+    turn = axis_angle_from_matrix(torch.from_numpy(laid.rotation)).numpy()
     times, known = np.arange(len(landmarks)), np.flatnonzero(landmarks.found)
 
     def filled(values: np.ndarray) -> Tensor:

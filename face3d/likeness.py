@@ -1,0 +1,57 @@
+"""Whether two faces are one person's, told by the shape of the face above the mouth."""
+
+import numpy as np
+from jaxtyping import Float
+
+from face3d.landmarks import Landmarks
+from face3d.morphable import MorphableModel, default_model
+from face3d.similarity import similarity
+from face3d.topology import LANDMARKS, LIPS, STABLE
+from face3d.track import Identity
+
+Likeness = Float[np.ndarray, "U 3"]
+"""Upper face in millimetres, laid over the mean face."""
+
+SAME_PERSON_MILLIMETRES = 2.6
+"""Above this two shots show two people. Of 35 people, 30 frames each: one person in two recordings
+differs by 1.4 mm (95 % below 1.9), two people by 2.7 mm (95 % above 1.6)."""
+
+
+STRANGE_MILLIMETRES = 3.2
+"""The same of single frames, which tell less: 95 % of one person's frames lie below."""
+
+
+def _mean_face(model: MorphableModel) -> np.ndarray:
+    return 1000 * model.mean[:LANDMARKS].numpy().astype(float)
+
+
+def _above_the_mouth(model: MorphableModel) -> np.ndarray:
+    """Vertices that speech hardly moves."""
+    height = model.mean[:LANDMARKS, 1]
+    return np.flatnonzero((height > height[list(LIPS)].max()).numpy())
+
+
+def likeness(landmarks: Landmarks) -> Likeness:
+    """What found landmarks tell of the face's shape: their median over the frames."""
+    seen = landmarks[landmarks.found]
+    points = np.concatenate([seen.xy, seen.depth[..., None]], -1)[:, :LANDMARKS].astype(float)
+    return _laid_over(points * [1.0, -1.0, 1.0])
+
+
+def likeness_of(identity: Identity) -> Likeness:
+    """The same of a person who is known already."""
+    face = default_model().shape(identity.shape, identity.offset)[:LANDMARKS]
+    return _laid_over(face[None].numpy().astype(float))
+
+
+def _laid_over(points: Float[np.ndarray, "T 468 3"]) -> Likeness:
+    model = default_model()
+    mean = _mean_face(model)
+    stable = list(STABLE)
+    back = similarity(mean[stable], points[:, stable])
+    return np.median(back.inverse(points), axis=0)[_above_the_mouth(model)]
+
+
+def unlikeness(one: Likeness, other: Likeness) -> float:
+    """Root mean square distance of two faces' shapes in millimetres."""
+    return float(np.sqrt(np.square(one - other).sum(-1).mean()))
