@@ -28,10 +28,15 @@ def bump(times: np.ndarray, middle: float, rise: float, fall: float) -> np.ndarr
     return 0.5 + 0.5 * np.cos(np.pi * np.clip((times - middle) / flank, -1, 1))
 
 
-def gestures(times: np.ndarray, distance_metres: float, seed: int) -> Gestures:
-    """Turns within 12° of yaw, 6° of pitch, 4° of roll; a blink every two to four seconds."""
+def gestures(
+    times: np.ndarray,
+    distance_metres: float,
+    seed: int,
+    reach_degrees: tuple[float, float, float] = (6.0, 12.0, 4.0),
+) -> Gestures:
+    """Turns that reach so much pitch, yaw and roll; a blink every two to four seconds."""
     draw = np.random.default_rng(seed)
-    reach = np.radians([6.0, 12.0, 4.0])
+    reach = np.radians(reach_degrees)
     periods = ((5.1, 2.3, 1.3), (6.7, 3.1, 1.7), (7.3, 3.7))
     rotation = np.stack(
         [angle * wander(times, p, draw) for angle, p in zip(reach, periods, strict=True)], -1
@@ -50,8 +55,8 @@ def gestures(times: np.ndarray, distance_metres: float, seed: int) -> Gestures:
         "browInnerUp": 0.45 * np.clip(brows, 0, 1),
         "browOuterUp": 0.25 * np.clip(brows, 0, 1),
         "browDown": 0.35 * np.clip(-brows, 0, 1),
-        # Eyes keep to the lens while the head turns.
-        "gazeX": -rotation[:, 1] + 0.03 * wander(times, (2.9, 1.1), draw),
+        # Eyes keep to the lens while the head turns, as far as eyes go.
+        "gazeX": np.clip(-rotation[:, 1], -0.6, 0.6) + 0.03 * wander(times, (2.9, 1.1), draw),
         "gazeY": rotation[:, 0] + 0.02 * wander(times, (2.3, 0.9), draw),
     }
     return Gestures(rotation, translation, controls)

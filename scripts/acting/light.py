@@ -1,9 +1,10 @@
-"""Light on the performer: a warm key with a cast shadow, a cool fill, a rim, a soft sky.
+"""Light on the performer: a key with a cast shadow, a fill, a rim, a soft sky.
 
 Directions point from the surface to the light, camera space. Colours are linear.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -15,14 +16,34 @@ from render.mesh import vertex_normals
 
 from .paint import Surface
 
-_KEY, _FILL, _RIM = (-0.50, 0.52, 0.70), (0.75, 0.10, 0.65), (0.75, 0.45, -0.50)
-_KEY_RGB, _FILL_RGB, _RIM_RGB = (2.15, 1.95, 1.70), (0.42, 0.48, 0.58), (0.35, 0.36, 0.41)
-_SKY_RGB, _GROUND_RGB = (0.34, 0.36, 0.40), (0.20, 0.16, 0.14)
 # Light that enters skin leaves it beyond the terminator, red furthest.
 _WRAP = (0.30, 0.14, 0.09)
 _CREVICE_METRES = 0.006
 _SKY_DIRECTIONS = 64
 _SHADOW_SIZE, _SHADOW_REACH = 512, 0.20
+RGB = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Lamp:
+    """Light from afar."""
+
+    direction: RGB
+    rgb: RGB
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """Three lamps, of which the key casts a shadow, and light from above and below."""
+
+    key: Lamp = Lamp((-0.50, 0.52, 0.70), (2.15, 1.95, 1.70))
+    fill: Lamp = Lamp((0.75, 0.10, 0.65), (0.42, 0.48, 0.58))
+    rim: Lamp = Lamp((0.75, 0.45, -0.50), (0.35, 0.36, 0.41))
+    sky: RGB = (0.34, 0.36, 0.40)
+    ground: RGB = (0.20, 0.16, 0.14)
+
+
+LIGHTING = Lighting()
 
 
 def shaded(
@@ -31,28 +52,29 @@ def shaded(
     normal: Float[Tensor, "N 3"],
     key_visible: Float[Tensor, " N"],
     openness: Float[Tensor, " N"],
+    lighting: Lighting,
 ) -> Float[Tensor, "N 3"]:
     """Linear colour towards a camera at the origin."""
     view = F.normalize(-position, dim=-1)
     sky = 0.5 + 0.5 * normal[:, 1:2]
-    ambient = sky * torch.tensor(_SKY_RGB) + (1 - sky) * torch.tensor(_GROUND_RGB)
+    ambient = sky * torch.tensor(lighting.sky) + (1 - sky) * torch.tensor(lighting.ground)
     light = ambient * openness[:, None]
     shine = torch.zeros_like(position)
     soft = torch.sqrt(openness)
-    for direction, rgb, visible in (
-        (_KEY, _KEY_RGB, key_visible * soft),
-        (_FILL, _FILL_RGB, openness),
-        (_RIM, _RIM_RGB, openness),
+    for lamp, visible in (
+        (lighting.key, key_visible * soft),
+        (lighting.fill, openness),
+        (lighting.rim, openness),
     ):
-        towards = F.normalize(torch.tensor(direction), dim=0)
+        towards, rgb = F.normalize(torch.tensor(lamp.direction), dim=0), torch.tensor(lamp.rgb)
         facing = normal @ towards
         wrap = torch.tensor(_WRAP)
         wrapped = ((facing[:, None] + wrap) / (1 + wrap)).clamp(0) ** 1.2
-        light = light + wrapped * visible[:, None] * torch.tensor(rgb)
+        light = light + wrapped * visible[:, None] * rgb
         half = F.normalize(view + towards, dim=-1)
         lobe = (normal * half).sum(-1).clamp(0) ** surface.sharpness * (facing > 0)
         strength = surface.gloss * lobe * visible
-        shine = shine + strength[:, None] * torch.tensor(rgb)
+        shine = shine + strength[:, None] * rgb
     grazing = (1 - (normal * view).sum(-1).clamp(0, 1)) ** 4 * surface.gloss * openness
     return surface.albedo * light + shine + 0.12 * grazing[:, None]
 
@@ -61,11 +83,12 @@ def key_visibility(
     position: Float[Tensor, "N 3"],
     vertices: Float[Tensor, "V 3"],
     triangles: Int[Tensor, "F 3"],
+    key: Lamp,
 ) -> Float[Tensor, " N"]:
     """Share of the key light that reaches points, with the soft edge of a large lamp."""
     ring = [(float(a.cos()), float(a.sin())) for a in torch.arange(6) * (math.pi / 3)]
     soft = [(0.0, 0.0)] + [(r * x, r * y) for r in (0.006, 0.011, 0.017) for x, y in ring]
-    return light_share(position, vertices, triangles, torch.tensor(_KEY), soft, 0.004)
+    return light_share(position, vertices, triangles, torch.tensor(key.direction), soft, 0.004)
 
 
 def resting_openness(

@@ -24,13 +24,24 @@ _EYES = (list(range(36, 42)), list(range(42, 48)))
 _UPPER_LIDS = ([36, 37, 38, 39], [42, 43, 44, 45])
 _SEAM_UPPER, _SEAM_LOWER = [60, 61, 62, 63, 64], [60, 67, 66, 65, 64]
 
-SKIN_TONE = (0.54, 0.325, 0.235)
-LIP_TONE = (0.40, 0.135, 0.125)
-HAIR_TONE = (0.045, 0.026, 0.016)
-IVORY = (0.74, 0.64, 0.48)
-GUM_TONE = (0.36, 0.11, 0.11)
-TONGUE_TONE = (0.46, 0.16, 0.15)
-CLOTH_TONE = (0.035, 0.075, 0.10)
+RGB = tuple[float, float, float]
+IVORY: RGB = (0.74, 0.64, 0.48)
+GUM_TONE: RGB = (0.36, 0.11, 0.11)
+TONGUE_TONE: RGB = (0.46, 0.16, 0.15)
+
+
+@dataclass(frozen=True)
+class Palette:
+    """What differs between people: linear reflectances. The iris has an inner and an outer one."""
+
+    skin: RGB = (0.54, 0.325, 0.235)
+    lips: RGB = (0.40, 0.135, 0.125)
+    hair: RGB = (0.045, 0.026, 0.016)
+    iris: tuple[RGB, RGB] = ((0.16, 0.10, 0.045), (0.07, 0.11, 0.09))
+    cloth: RGB = (0.035, 0.075, 0.10)
+
+
+PALETTE = Palette()
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,8 @@ class Surface:
 class Paint:
     """Distance maps of one head's features, looked up by `surface`."""
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, palette: Palette) -> None:
+        self.palette = palette
         xy = head.canonical[head.landmarks, :2].numpy()
         brows = [brow_depth(xy[points]) for points in _BROWS]
         self.maps = torch.from_numpy(
@@ -103,7 +115,7 @@ class Paint:
         x, y, _ = p.unbind(-1)
         mottle = fractal_noise(p * 60, seed=1, octaves=3)
         fine = fractal_noise(p * 700, seed=2, octaves=2)
-        albedo = tone(SKIN_TONE, p) * (1 + 0.05 * mottle + 0.05 * fine)[:, None]
+        albedo = tone(self.palette.skin, p) * (1 + 0.05 * mottle + 0.05 * fine)[:, None]
         red = 0.55 * spot(x.abs(), y, 0.048, -0.008, 0.024) + 0.5 * spot(x, y, 0, 0.004, 0.012)
         red = red + 0.2 * spot(x, y, 0, -0.066, 0.015) + 0.12 * fractal_noise(p * 130, 3, 2)
         albedo = albedo * (1 - red.clamp(0, 1)[:, None] * torch.tensor([0.04, 0.26, 0.24]))
@@ -115,14 +127,16 @@ class Paint:
 
         lip = smoothstep(-0.0006, 0.0010, lips) * front
         creases = value_noise(p * torch.tensor([1100.0, 130, 130]), 7)
-        lip_albedo = tone(LIP_TONE, p) * (1 + 0.09 * creases + 0.06 * mottle)[:, None]
+        lip_albedo = tone(self.palette.lips, p) * (1 + 0.09 * creases + 0.06 * mottle)[:, None]
         albedo = torch.lerp(albedo, lip_albedo, 0.92 * lip[:, None])
         rim = torch.exp(-(((lips - 0.0003) / 0.0009) ** 2)) * front
         albedo = albedo * (1 - 0.10 * rim)[:, None]
         albedo = blend(albedo, (0.10, 0.02, 0.02), 0.6 * torch.exp(-((seam / 0.0009) ** 2)) * lip)
 
         strands = 0.9 + 0.15 * value_noise(p * torch.tensor([900.0, 420, 300]), 9)
-        albedo = blend(albedo, HAIR_TONE, (brow * strands.clamp(0, 1)).clamp(0, 0.92) * front)
+        albedo = blend(
+            albedo, self.palette.hair, (brow * strands.clamp(0, 1)).clamp(0, 0.92) * front
+        )
         lash = 0.9 * torch.exp(-((upper_lid / 0.0013) ** 2)) + 0.45 * torch.exp(
             -((lids / 0.0008) ** 2)
         )
@@ -130,11 +144,11 @@ class Paint:
 
         hair = smoothstep(-0.005, 0.008, hair_height(p) + 0.0016 * value_noise(p * 700, 13))
         lock = value_noise(p * torch.tensor([500.0, 60, 160]), 15)
-        hair_albedo = tone(HAIR_TONE, p) * (1 + 0.45 * lock.clamp(-1.5, 2))[:, None]
+        hair_albedo = tone(self.palette.hair, p) * (1 + 0.45 * lock.clamp(-1.5, 2))[:, None]
         albedo = torch.lerp(albedo, hair_albedo, hair[:, None])
         cloth = smoothstep(-0.118, -0.1195, y + 0.25 * (p[:, 2] - 0.02) * (p[:, 2] > 0.02))
         knit = 1 + 0.25 * value_noise(p * torch.tensor([700.0, 250, 700]), 17)
-        albedo = torch.lerp(albedo, tone(CLOTH_TONE, p) * knit[:, None], cloth[:, None])
+        albedo = torch.lerp(albedo, tone(self.palette.cloth, p) * knit[:, None], cloth[:, None])
 
         matt = (1 - cloth) * (1 - 0.5 * hair)
         gloss = (0.10 + 0.14 * lip + 0.05 * spot(x, y, 0, 0.01, 0.02)) * matt
@@ -174,8 +188,8 @@ class Paint:
         around = torch.stack([6 * angle.cos(), 6 * angle.sin(), radius * 400], -1)
         fibre = fractal_noise(around, 23, 2)
         iris = torch.lerp(
-            tone((0.16, 0.10, 0.045), p),
-            tone((0.07, 0.11, 0.09), p),
+            tone(self.palette.iris[0], p),
+            tone(self.palette.iris[1], p),
             smoothstep(0.003, 0.0052, radius)[:, None],
         )
         iris = iris * (1 + 0.35 * fibre).clamp(0.3)[:, None]
@@ -186,11 +200,11 @@ class Paint:
         return Surface(albedo, torch.full_like(radius, 0.9), torch.full_like(radius, 350), shaded)
 
 
-def tone(rgb: tuple[float, float, float], like: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3"]:
+def tone(rgb: RGB, like: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3"]:
     return torch.tensor(rgb).expand(len(like), 3)
 
 
-def blend(albedo: Tensor, rgb: tuple[float, float, float], share: Tensor) -> Float[Tensor, "N 3"]:
+def blend(albedo: Tensor, rgb: RGB, share: Tensor) -> Float[Tensor, "N 3"]:
     return torch.lerp(albedo, tone(rgb, albedo), share[:, None])
 
 

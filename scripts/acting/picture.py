@@ -15,9 +15,9 @@ from render.fragments import interpolate, rasterize
 from render.mesh import vertex_normals
 
 from .head import GUMS, Head
-from .light import crevice_openness, key_visibility, resting_openness, shaded
+from .light import Lighting, crevice_openness, key_visibility, resting_openness, shaded
 from .noise import value_noise
-from .paint import Paint
+from .paint import Paint, Palette
 
 _SUPERSAMPLING = 2
 _EXPOSURE = 0.8
@@ -31,14 +31,15 @@ class Studio:
     head: Head
     paint: Paint
     camera: Camera
+    lighting: Lighting
     openness: Float[Tensor, " V"]
     backdrop_linear: Float[Tensor, "3 H W"]
 
 
-def build_studio(head: Head, camera: Camera) -> Studio:
+def build_studio(head: Head, camera: Camera, palette: Palette, lighting: Lighting) -> Studio:
     side = _SUPERSAMPLING
     room = backdrop(camera.height * side, camera.width * side)
-    return Studio(head, Paint(head), camera, skin_openness(head), room)
+    return Studio(head, Paint(head, palette), camera, lighting, skin_openness(head), room)
 
 
 def skin_openness(head: Head) -> Float[Tensor, " V"]:
@@ -118,9 +119,10 @@ def shaded_points(
     """Linear colours of points given by position, normal, canonical position, resting openness."""
     position, normal, canonical, resting = points.split((3, 3, 3, 1), dim=-1)
     surface = studio.paint.surface(canonical, material)
-    key = key_visibility(position, vertices, studio.head.triangles)
+    light = studio.lighting
+    key = key_visibility(position, vertices, studio.head.triangles, light.key)
     bumpy = F.normalize(normal + roughness(canonical, material), dim=-1)
-    return shaded(surface, position, bumpy, key, openness * surface.openness * resting[:, 0])
+    return shaded(surface, position, bumpy, key, openness * surface.openness * resting[:, 0], light)
 
 
 def extremes(values: Float[Tensor, "H2 W2"]) -> Float[Tensor, "2 H W"]:

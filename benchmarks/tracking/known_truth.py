@@ -1,0 +1,77 @@
+"""How far a finding is from a performer's truth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from benchmarks.tracking.findings import Finding
+from core.rotation import axis_angle_from_matrix, matrix_from_axis_angle
+from evaluate.metrics.lips import opening_corr
+from face3d.track import FACE_PIXELS
+from scripts.acting.truth import Truth
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Per frame: `turned` degrees with the clip's constant turn taken off, `lips` px256 [T 40]; and
+    of the clip: the constant `turn` [3 3] from true to found head axes, the correlation of the
+    opening, the second difference of the lips over the truth's."""
+
+    turned: Float[np.ndarray, " T"]
+    lips: Float[np.ndarray, "T 40"]
+    apart: Float[np.ndarray, "T 3 3"]
+    opening_corr: float
+    jitter_ratio: float
+    found: float
+
+    def turned_from(self, turn: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, " T"]:
+        """Degrees of rotation error when the head's axes differ by `turn` in every clip."""
+        return angles(self.apart @ turn.T)
+
+
+def errors(finding: Finding, truth: Truth, pixels_per_px256: float) -> Errors:
+    """The finding's errors; NaN in frames where nothing was found."""
+    true = matrix_from_axis_angle(truth.rotation.double()).numpy()
+    apart = true.swapaxes(1, 2) @ finding.rotation
+    lips = truth.lips_pixels.double().numpy()
+    distance = np.linalg.norm(finding.lips - lips, axis=-1) / pixels_per_px256
+    known = np.isfinite(distance).all(1)
+    return Errors(
+        angles(apart @ mean_turn(apart).T),
+        distance,
+        apart,
+        opening_corr(finding.opening, truth.opening_metres.double().numpy()),
+        shake(finding.lips) / shake(np.where(known[:, None, None], lips, np.nan)),
+        float(known.mean()),
+    )
+
+
+def mean_turn(apart: Float[np.ndarray, "T 3 3"]) -> Float[np.ndarray, "3 3"]:
+    """The rotation nearest all (least squares of matrix entries)."""
+    known = apart[np.isfinite(apart).all((1, 2))]
+    if not len(known):
+        return np.full((3, 3), np.nan)
+    u, _, vt = np.linalg.svd(known.mean(0))
+    return u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+
+
+def angles(turns: Float[np.ndarray, "T 3 3"]) -> Float[np.ndarray, " T"]:
+    """Degrees of each rotation; NaN where it is unknown."""
+    known = np.isfinite(turns).all((1, 2))
+    turned = np.full(len(turns), np.nan)
+    vectors = axis_angle_from_matrix(torch.from_numpy(turns[known]))
+    turned[known] = np.degrees(vectors.norm(dim=-1).numpy())
+    return turned
+
+
+def shake(points: Float[np.ndarray, "T N 2"]) -> float:
+    """Mean length of the second difference over frames, in the points' unit."""
+    second = points[2:] - 2 * points[1:-1] + points[:-2]
+    return float(np.nanmean(np.linalg.norm(second, axis=-1)))
+
+
+def px256(face_pixels: float) -> float:
+    """Pixels of the picture in one px256, from the face's height in pixels."""
+    return face_pixels / FACE_PIXELS
