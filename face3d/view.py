@@ -23,13 +23,17 @@ WINDOW_WIDTH, WINDOW_HEIGHT = 176, 144
 
 @dataclass(frozen=True)
 class View:
-    """What `B` frames show in their windows: fragments, uv, the lower face, the mouth, vertices."""
+    """What `B` frames show in their windows: fragments, uv, the lower face, the mouth, vertices.
+
+    Vertices lie at `pixels` of the window, `depth` metres before the camera along its axis.
+    """
 
     fragments: Fragments
     uv: Float[Tensor, "B 2 H W"]
     inner: Bool[Tensor, "B H W"]
     mouth: Bool[Tensor, "B H W"]
     pixels: Float[Tensor, "B V 2"]
+    depth: Float[Tensor, "B V"]
 
 
 def look(model: MorphableModel, identity: Identity, motion: Motion, camera: Camera) -> View:
@@ -44,6 +48,7 @@ def look(model: MorphableModel, identity: Identity, motion: Motion, camera: Came
         lower_face(model, buffer.fragments),
         mouth,
         camera.pixels_from_camera(vertices),
+        -vertices[..., 2],
     )
 
 

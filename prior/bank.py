@@ -16,7 +16,7 @@ from face3d.morphable import MorphableModel
 from face3d.topology import LIPS
 from face3d.track import Identity, Motion
 from face3d.view import View, look
-from render.fragments import interpolate
+from render.fragments import Fragments, interpolate
 from render.sampling import sample_image
 
 HIDDEN_UV = 0.03
@@ -34,12 +34,14 @@ class ReferenceBank:
     """`N` frames of a person: window images, their motion, where their vertices and texels show.
 
     `frame` [N] are frame numbers in their clip, so that a frame is never its own reference.
+    `depth`: of the vertices, metres along the camera's axis.
     """
 
     images: UInt8[Tensor, "N 3 H W"]
     motion: Motion
     frame: Int[Tensor, "N"]
     pixels: Float[Tensor, "N V 2"]
+    depth: Float[Tensor, "N V"]
     uv: Float[Tensor, "N 2 H W"]
 
     def __len__(self) -> int:
@@ -57,8 +59,9 @@ class ReferenceBank:
         """The bank of window images with the cameras that saw them."""
         views = [look(model, identity, motion[i : i + 1], c) for i, c in enumerate(cameras)]
         pixels = torch.cat([view.pixels for view in views])
+        depth = torch.cat([view.depth for view in views])
         uv = torch.cat([view.uv for view in views]).half()
-        return ReferenceBank(images, motion, frame, pixels, uv)
+        return ReferenceBank(images, motion, frame, pixels, depth, uv)
 
 
 def lip_positions(model: MorphableModel, mouth: Float[Tensor, "T M"]) -> Float[Tensor, "T L"]:
@@ -108,6 +111,23 @@ def _cheapest_path(cost: np.ndarray, switch: float) -> np.ndarray:
     return path
 
 
+def pixels_in_reference(
+    fragments: Fragments,
+    bank: ReferenceBank,
+    pick: Int[Tensor, " B"],
+    triangles: Int[Tensor, "F 3"],
+) -> Float[Tensor, "B 2 H W"]:
+    """Where references show the surface points that a view sees, in their windows' pixels.
+
+    Interpolated homogeneously, as (x d, y d, d) with d the depth in the reference: positions
+    themselves are not linear across a triangle (0.2 px off in the large ones of the neck).
+    """
+    depth = bank.depth[pick][..., None]
+    seen = interpolate(fragments, torch.cat([bank.pixels[pick] * depth, depth], -1), triangles)
+    distance = seen[:, 2:]
+    return seen[:, :2] / torch.where(distance > 0, distance, torch.ones_like(distance))
+
+
 def warp_references(
     model: MorphableModel, view: View, bank: ReferenceBank, chosen: Int[Tensor, "B K"]
 ) -> Float[Tensor, "B K 4 H W"]:
@@ -116,7 +136,7 @@ def warp_references(
     warped = []
     for k in range(chosen.shape[1]):
         pick = chosen[:, k]
-        xy = interpolate(view.fragments, bank.pixels[pick], model.triangles)
+        xy = pixels_in_reference(view.fragments, bank, pick, model.triangles)
         colours = sample_image(bank.images[pick].float() / 127.5 - 1, xy)
         shown = sample_image(bank.uv[pick].float(), xy)
         visible = ((shown - view.uv).square().sum(1, keepdim=True) < HIDDEN_UV**2).float() * inner

@@ -9,7 +9,7 @@ from painted_head import CROP, chart_at, painted_windows
 
 from face3d.morphable import default_model
 from face3d.topology import LIPS
-from face3d.track import Motion
+from face3d.track import Motion, camera_vertices
 from face3d.view import look
 from prior.bank import (
     HIDDEN_UV,
@@ -19,9 +19,11 @@ from prior.bank import (
     choose_references,
     distances,
     lip_positions,
+    pixels_in_reference,
     warp_references,
 )
 from prior.corpus import Windows
+from render.fragments import interpolate
 
 MODEL = default_model()
 
@@ -83,6 +85,25 @@ def test_a_warped_reference_shows_the_same_surface_point() -> None:
     assert seen[0] > 0.97
     assert seen[0] > seen[2] > seen[3]
     assert seen[3] < 0.6
+
+
+def test_a_reference_is_asked_where_its_own_camera_saw_the_point() -> None:
+    """Kills pixel positions interpolated linearly, 0.2 px off in the neck's triangles, and a depth of
+    the view for one of the reference: surface points in space, projected, lie where the bank says.
+    """
+    motion = joined(turned(-0.35), turned(0.5))
+    windows = painted_windows(motion)
+    vertices = camera_vertices(MODEL, windows.identity, motion)
+    for shown, reference in ((0, 1), (1, 0), (0, 0)):
+        fragments = view_of(windows, shown).fragments
+        points = interpolate(fragments, vertices[reference][None], MODEL.triangles)
+        true = windows.camera(reference).pixels_from_camera(points.permute(0, 2, 3, 1))
+        xy = pixels_in_reference(
+            fragments, bank_of(windows), torch.tensor([reference]), MODEL.triangles
+        )
+        difference = (xy.permute(0, 2, 3, 1) - true)[fragments.face >= 0]
+        assert len(difference) > 5000
+        assert float(difference.abs().max()) < 1e-3
 
 
 def test_distances_are_lip_distances_and_head_turns() -> None:
