@@ -23,7 +23,7 @@ from face3d.landmarks import FaceMesh
 from face3d.morphable import default_model
 from face3d.sculpt import Part, Sculpt
 from face3d.topology import LANDMARKS, tesselation
-from render.fragments import Fragments, interpolate_corners, rasterize
+from render.fragments import Fragments, interpolate, rasterize
 from render.mesh import vertex_normals
 
 SCHEMA = Schema("embedding", 1)
@@ -96,7 +96,7 @@ def embed(sculpt: Sculpt) -> Embedding:
     triangles, part = sculpt.triangles, sculpt.triangle_part
     skin = (part == Part.SKIN) | (part == Part.LIPS)
     reference = sculpt.ajar_vertices()
-    poses = [sculpt.neutral, reference] if bool(sculpt.ajar.any()) else [reference]
+    poses = [sculpt.neutral, reference]
     seen = part != Part.UNSEEN
     drawer = _Drawer(triangles[seen], _colours(part[seen]), skin[seen].numpy())
     usual = usual_normals()
@@ -161,8 +161,8 @@ class _Drawer:
         fragments = rasterize(clip, self.triangles, SIDE, SIDE)
         normals = vertex_normals(placed[None], self.triangles)[0]
         light = AMBIENT + (1 - AMBIENT) * (normals @ torch.tensor(LIGHT)).clamp_min(0)
-        shaded = light[self.triangles.long()][..., None] * self.colours[:, None]
-        picture = interpolate_corners(fragments, shaded)[0].permute(1, 2, 0)
+        shade = interpolate(fragments, light[None, :, None], self.triangles)[0, 0]
+        picture = self.colours[fragments.face[0].long()] * shade[..., None]
         coded = (255 * picture.clamp(0, 1) ** (1 / GAMMA)).round().to(torch.uint8)
         coded[fragments.face[0] < 0] = BACKDROP
         return coded.numpy(), fragments, placed

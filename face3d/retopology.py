@@ -78,7 +78,7 @@ def retopologised(sculpt: Sculpt, embedding: Embedding | None = None) -> FaceMod
 
     Blendshapes go whole to the mouth or to the upper face, where most of their motion is. Principal
     components are cut in two at the nose, as our own model's are. The mouth's first shape is the
-    one that opens the lips most. Raises InputError when the sculpt does not show a face.
+    jaw, by which the sculpt parts its lips. Raises InputError when the sculpt does not show a face.
     """
     embedding = embedding or embed(sculpt)
     face = embedding.on(sculpt.neutral).double().numpy()
@@ -86,7 +86,7 @@ def retopologised(sculpt: Sculpt, embedding: Embedding | None = None) -> FaceMod
     height = face[:, 1] - face[NOSE_BASE, 1]
     low = mouth_share(height)
     shapes = _local_shapes(moves, height < 0) if sculpt.local else _halves(moves, low)
-    shapes = _jaw_first(shapes, moves)
+    shapes = _jaw_first(shapes, moves, int(sculpt.ajar.argmax()))
     mouth = [s for s in shapes if s.is_mouth]
     upper = [s for s in shapes if not s.is_mouth]
 
@@ -115,7 +115,7 @@ def retopologised(sculpt: Sculpt, embedding: Embedding | None = None) -> FaceMod
         identity=sculpt.identity[told],
         expression=moved,
         expression_names=names,
-        ajar=torch.zeros(len(names)),
+        ajar=torch.nn.functional.one_hot(torch.tensor(0), len(names)).float(),
     )
     return FaceModel(model, drawn, offset_attachment(sculpt, embedding))
 
@@ -145,12 +145,12 @@ def _halves(moves: np.ndarray, low: np.ndarray) -> list[_Shape]:
     ]
 
 
-def _jaw_first(shapes: list[_Shape], moves: np.ndarray) -> list[_Shape]:
-    """The shape that opens the lips most comes first, scaled to `JAW_METRES`."""
+def _jaw_first(shapes: list[_Shape], moves: np.ndarray, jaw_source: int) -> list[_Shape]:
+    """The shape of the jaw comes first, scaled to open the lips by `JAW_METRES`."""
+    jaw = next(s for s in shapes if s.is_mouth and s.source == jaw_source)
     upper, lower = np.array(INNER_PAIRS).T
-    opening = (moves[:, upper] - moves[:, lower])[..., 1].mean(1)
-    jaw = max((s for s in shapes if s.is_mouth), key=lambda s: s.scale * opening[s.source])
-    scaled = replace(jaw, scale=JAW_METRES / float(opening[jaw.source]))
+    opening = (moves[jaw_source, upper] - moves[jaw_source, lower])[:, 1].mean()
+    scaled = replace(jaw, scale=JAW_METRES / float(opening))
     return [scaled, *(s for s in shapes if s is not jaw)]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from core.errors import InputError
+from face3d.models.eyes import on_irises
 from face3d.models.obj import read_obj, read_vertices
 from face3d.sculpt import Part, Sculpt
 
@@ -28,7 +29,6 @@ _FACE_VERTICES = 9409
 """The face's own vertices come first (the release's table of geometry)."""
 _LIP_OUTLINE = (5708, 5695, 2081, 0, 4275, 6200, 6213, 6346, 6461, 5518, 5957, 5841)
 """The lips' outer contour among the release's 68 landmarks (numbers 49 to 60)."""
-_IRIS_METRES = 0.006
 _AJAR = "jawOpen"
 _AJAR_WEIGHT = 0.25
 _PARTS = {
@@ -61,7 +61,8 @@ def load_ict(path: Path, licence: str) -> Sculpt:
         raise InputError(f"{path} has no expression {_AJAR}; give a complete ICT-FaceKit.")
     part = np.array([_PARTS.get(name, Part.UNSEEN) for name in release.material])
     part[_on_lips(release.neutral, release.polygons, part)] = Part.LIPS
-    part[_on_irises(release.neutral * _METRES, release.polygons, part)] = Part.IRIS
+    eyes = part == Part.EYE
+    part[on_irises(release.neutral * _METRES, release.polygons, eyes)] = Part.IRIS
 
     def metres(values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(values.astype(np.float32)) * _METRES
@@ -96,18 +97,6 @@ def _on_lips(neutral: np.ndarray, polygons: np.ndarray, part: np.ndarray) -> np.
         for ours, (x, y, _) in zip(near, middle, strict=True)
     ]
     return np.array(inside)
-
-
-def _on_irises(neutral: np.ndarray, polygons: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Polygons of the eyeballs, bool [P], around their foremost points, metres."""
-    middle = neutral[polygons[:, :3]].mean(1)
-    result = np.zeros(len(polygons), bool)
-    for side in (middle[:, 0] > 0, middle[:, 0] < 0):
-        ball = np.flatnonzero((part == Part.EYE) & side)
-        if len(ball):
-            front = middle[ball[middle[ball, 2].argmax()]]
-            result[ball] = np.linalg.norm(middle[ball] - front, axis=-1) < _IRIS_METRES
-    return result
 
 
 def read_arrays(path: Path) -> Release:

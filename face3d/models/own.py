@@ -24,7 +24,7 @@ def own_model(model: MorphableModel) -> FaceModel:
         expression=torch.cat([model.mouth, model.upper]),
         expression_names=tuple(model.about.get("shapes", names)),
         local=False,
-        ajar=torch.zeros(len(names)),
+        ajar=torch.nn.functional.one_hot(torch.tensor(0), len(names)).float(),
         polygons=polygons,
         part=torch.where(inside, int(Part.MOUTH), int(Part.SKIN)).int(),
         uv=model.uv * torch.tensor([1.0, -1.0]) + torch.tensor([0.0, 1.0]),

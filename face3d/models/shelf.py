@@ -15,6 +15,7 @@ import numpy as np
 from core.cache import cache_folder
 from core.errors import AssetError, InputError, ResourceError
 from face3d.embedding import Embedding, embed
+from face3d.models.flame import load_flame
 from face3d.models.ict import NEUTRAL, load_ict
 from face3d.models.own import own_model
 from face3d.morphable import MorphableModel, default_model
@@ -93,9 +94,16 @@ def load_sculpt(path: Path) -> Sculpt:
             raise InputError(f"{path} is no readable .npz ({error}); copy it again.") from error
         if "neutral" in arrays:
             return load_ict(path, licence)
+        if "v_template" in arrays:
+            return load_flame(path, licence)
+    if path.suffix == ".pkl":
+        raise InputError(
+            f"{path} is a pickle, which redub never reads, because a pickle can run code; "
+            f"convert it once: python scripts/convert_flame.py {path} {path.with_suffix('.npz')}."
+        )
     raise InputError(
         f"{path} is no face model that redub knows; give ICT-FaceKit's folder FaceXModel (with "
-        f"{NEUTRAL}), its .npz, or redub's .safetensors."
+        f"{NEUTRAL}), its .npz, FLAME as .npz, or redub's .safetensors."
     )
 
 
