@@ -1,15 +1,17 @@
 """`redub prior prepare|train|card`: make the generic weights, and say what they know."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from core.command import Verb
 from core.duration import parse_seconds
 from core.errors import UsageError
+from core.progress import Reporter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +37,19 @@ class Prepare(Verb):
         return 0
 
 
+SpeechPart = Literal["expression", "sync-expert", "sync-judge"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Train(Verb):
-    """Train the model that a corpus is made for: renderer or speech; resumable."""
+    """Train what a corpus is made for: renderer, speech model or its judges; resumable."""
 
     corpus: Path
     """A folder made by `prior prepare`, or one whose corpus.json lists speech examples."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder for checkpoints and the finished weights."""
+    model: SpeechPart = "expression"
+    """What to learn from a speech corpus."""
     budget: str | None = None
     """Wall-clock time of the renderer's training, 50m unless told; speech takes fixed steps."""
     seed: int = 0
@@ -66,6 +73,9 @@ class Train(Verb):
                 f"--budget {self.budget} does not apply to a speech corpus, which is trained for "
                 "a fixed number of steps; leave it out."
             )
+        if self.model != "expression":
+            print(judge_trainer(self.model)(self.corpus, self.output, self.seed, self.reporter))
+            return 0
         from prior.speech_corpus import TRAIN, load_examples, prepare_expression
         from prior.train_expression import (
             ExpressionConfig,
@@ -109,6 +119,16 @@ class Card(Verb):
         page = markdown(cards) if self.weights else shipped_pages()
         print(json.dumps(cards, indent=2) if self.json else page)
         return 0
+
+
+def judge_trainer(model: str) -> Callable[[Path, Path, int, Reporter], Path]:
+    """What trains one of the networks that judge speech, and returns its weights' path."""
+    from prior import train_sync
+
+    return {
+        "sync-expert": train_sync.train_expert,
+        "sync-judge": train_sync.train_judge,
+    }[model]
 
 
 def corpus_kind(folder: Path) -> str:
