@@ -15,7 +15,7 @@ from typing import Annotated
 import torch
 import tyro
 
-from benchmarks.tracking import truth_section
+from benchmarks.tracking import closures_section, real_section, truth_section
 from benchmarks.tracking.workplace import Workplace
 from core.errors import ToolkitError
 from core.progress import Console
@@ -23,6 +23,8 @@ from core.serial import atomic_path
 
 SECTIONS: Mapping[str, Callable[[Workplace], str]] = {
     "truth": truth_section.section,
+    "real": real_section.section,
+    "closures": closures_section.section,
 }
 
 

@@ -4,7 +4,7 @@ Lips are pixels of the clip's picture at MediaPipe's 40 lip landmarks; rotations
 axes to camera axes and are compared up to one constant turn of those axes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, process_time
@@ -63,6 +63,9 @@ class Finding:
             cpu=float(arrays["cpu"]),
         )
 
+
+STAGES: Mapping[str, TrackerConfig] = {"landmarks": TrackerConfig()}
+"""Our tracker's stages."""
 
 Tracker = Callable[[Clip, Camera], Finding]
 """Takes the clip and its true camera, which only peers that cannot do without it may look at."""
@@ -145,7 +148,7 @@ def landmarker(task: Path) -> Tracker:
     def follow(clip: Clip, camera: Camera) -> Finding:
         points = np.full((len(clip), 478, 2), np.nan)
         turns = np.full((len(clip), 3, 3), np.nan)
-        with FaceLandmarker.create_from_options(options(task)) as found:
+        with FaceLandmarker.create_from_options(landmarker_options(task)) as found:
             for index, frame in enumerate(clip.frames()):
                 image = mp.Image(
                     image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(frame.rgb)
@@ -162,7 +165,7 @@ def landmarker(task: Path) -> Tracker:
     return follow
 
 
-def options(task: Path) -> FaceLandmarkerOptions:
+def landmarker_options(task: Path) -> FaceLandmarkerOptions:
     return FaceLandmarkerOptions(
         base_options=BaseOptions(model_asset_path=str(task)),
         running_mode=VisionTaskRunningMode.VIDEO,

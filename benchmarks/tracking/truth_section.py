@@ -4,7 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from benchmarks.tracking.findings import Finding, Tracker, landmarker, ours, perspective_fit, timed
+from benchmarks.tracking.findings import (
+    STAGES,
+    Finding,
+    Tracker,
+    landmarker,
+    ours,
+    perspective_fit,
+    timed,
+)
 from benchmarks.tracking.known_truth import Errors, errors, mean_turn, px256
 from benchmarks.tracking.performers import Performer, performer
 from benchmarks.tracking.table import figure, table
@@ -65,7 +73,7 @@ that our stage starts from, through the *true* lens; its lips are those raw land
 def systems(place: Workplace) -> Mapping[str, Tracker]:
     """Every row's tracker. The peers' names begin lower down the table."""
     return {
-        "landmarks": ours(TrackerConfig()),
+        **{name: ours(config) for name, config in STAGES.items()},
         "landmarks, ICT model": ours(TrackerConfig(), open_face_model(str(place.ict)).model),
         "solvePnP": perspective_fit(place.material("models", "mp_canonical_face_model.obj")),
         "mediapipe": landmarker(
