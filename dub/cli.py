@@ -63,6 +63,9 @@ class Track(Verb):
     face_model: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "redub"
     """The face that is fitted: `redub`, or a model of your own, by its path (ICT-FaceKit, FLAME) or
     by its name in the folder that REDUB_FACE_MODELS names."""
+    export: Path | None = None
+    """Also write the moving mesh and the camera for other programs: FILE.usd, .usda or .usdc,
+    FILE.glb, or FILE.obj (one numbered file a frame, and FILE.chan)."""
     frames: Frames = None
     """Frames to track, A:B in seconds (0s:4s), frames (0:100) or timecode (tc:...)."""
     json: bool = False
@@ -70,9 +73,11 @@ class Track(Verb):
 
     def run(self) -> int:
         from dub.tracking import printed, track_measured, write_overlay
+        from face3d.export.take import Take, writer_for
         from face3d.models.shelf import open_face_model
         from media.clip import Clip
 
+        writes = writer_for(self.export) if self.export else None
         clip = Clip.open(self.clip)
         face = open_face_model(self.face_model)
         frames = frames_of(clip, self.frames)
@@ -80,6 +85,8 @@ class Track(Verb):
         track.save(self.output, {"source": clip.path.name, "face_model": face.facts})
         if self.overlay:
             write_overlay(clip, track, self.overlay, self.reporter, face.model)
+        if self.export and writes:
+            writes(Take(face, track), self.export)
         print_result(figures, self.json, printed)
         return 0
 

@@ -53,14 +53,27 @@ class FaceModel:
         found = {key: about[key] for key in ("file", "sha256") if key in about}
         return {"name": self.sculpt.name, "licence": self.sculpt.licence, **found}
 
-    def surface(self, identity: Identity, motion: Motion) -> Float[Tensor, "T V 3"]:
-        """The sculpt's vertices of every frame in camera space, metres."""
+    @property
+    def units(self) -> Float[Tensor, "E"]:
+        """The rig's own weight in one deviation of each expression; 1 where the rig has none."""
+        return torch.tensor(self.model.about.get("units", [1.0] * len(self.sculpt.expression)))
+
+    def shape(self, identity: Identity) -> Float[Tensor, "V 3"]:
+        """The sculpt as this person with a closed mouth, head-local."""
         offset = self.attachment @ identity.offset.numpy()
         shape = self.sculpt.neutral + torch.from_numpy(offset.astype(np.float32))
-        shape = shape + torch.einsum("s,svc->vc", identity.shape, self.sculpt.identity)
+        return shape + torch.einsum("s,svc->vc", identity.shape, self.sculpt.identity)
+
+    def local(self, identity: Identity, motion: Motion) -> Float[Tensor, "T V 3"]:
+        """The sculpt's vertices of every frame, head-local."""
         codes = torch.cat([motion.mouth, motion.upper], -1)
-        local = shape + torch.einsum("te,evc->tvc", codes, self.sculpt.expression)
+        moved = torch.einsum("te,evc->tvc", codes, self.sculpt.expression)
+        return self.shape(identity) + moved
+
+    def surface(self, identity: Identity, motion: Motion) -> Float[Tensor, "T V 3"]:
+        """The sculpt's vertices of every frame in camera space, metres."""
         rotation = matrix_from_axis_angle(motion.rotation)
+        local = self.local(identity, motion)
         return torch.einsum("tij,tvj->tvi", rotation, local) + motion.translation[:, None]
 
 
