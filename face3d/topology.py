@@ -39,6 +39,22 @@ CHIN = (152, 175, 199, 148, 377, 171, 396, 176, 400)
 """Vertices that ride on the jaw bone."""
 
 EYE_OUTER_RIGHT, EYE_OUTER_LEFT = 33, 263
+EYES_AND_BROWS = tuple(
+    sorted(
+        {
+            vertex
+            for edges in (
+                connections.FACEMESH_LEFT_EYE,
+                connections.FACEMESH_RIGHT_EYE,
+                connections.FACEMESH_LEFT_EYEBROW,
+                connections.FACEMESH_RIGHT_EYEBROW,
+            )
+            for edge in edges
+            for vertex in edge
+        }
+    )
+)
+"""The lids' edges and both rows of the brows."""
 NOSE_BASE, NOSE_TIP = 2, 4
 
 LIPS_BETWEEN = (

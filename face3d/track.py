@@ -14,7 +14,7 @@ from core.rotation import matrix_from_axis_angle
 from core.serial import Schema, load_tensors, save_tensors
 from face3d.morphable import MorphableModel
 
-SCHEMA = Schema("track", 2)
+SCHEMA = Schema("track", 3)
 
 FACE_PIXELS = 192
 """Height in pixels of a face, chin to hairline, in a face crop: three quarters of 256."""
@@ -68,12 +68,29 @@ class Motion:
 
 
 @dataclass(frozen=True)
+class Photometric:
+    """What pictures agreed on: albedo of `surface_samples`, the light on them (see `appearance`),
+    and each frame's mean absolute difference from that (code values of 255; NaN without a face).
+
+    `before` is the same difference for the landmarks' fit and its own albedo.
+    """
+
+    albedo: Float[Tensor, "P 3"]
+    light: Float[Tensor, "9 3"]
+    before: Float[Tensor, "T"]
+    after: Float[Tensor, "T"]
+
+    def __getitem__(self, frames: slice) -> "Photometric":
+        return replace(self, before=self.before[frames], after=self.after[frames])
+
+
+@dataclass(frozen=True)
 class Track:
     """A person in frames `start` to `start + T` of a clip.
 
     `valid` frames show a face that the mesh fits; `residual` is the landmarks' root mean square
     distance from it in px256; `confidence` in [0, 1] says how far a frame can be trusted; `shot`
-    indexes `crops`.
+    indexes `crops`. `photometric` is there where pictures took part, not only landmarks.
     """
 
     fps: Fraction
@@ -86,6 +103,7 @@ class Track:
     valid: Bool[Tensor, "T"]
     residual: Float[Tensor, "T"]
     confidence: Float[Tensor, "T"]
+    photometric: Photometric | None = None
 
     def __len__(self) -> int:
         return len(self.motion)
@@ -101,6 +119,7 @@ class Track:
             valid=self.valid[frames],
             residual=self.residual[frames],
             confidence=self.confidence[frames],
+            photometric=self.photometric and self.photometric[frames],
         )
 
     def crop(self, frame: int) -> Crop:
@@ -119,6 +138,8 @@ class Track:
             "residual": self.residual,
             "confidence": self.confidence,
         }
+        if self.photometric:
+            tensors |= {f"photometric_{k}": v for k, v in vars(self.photometric).items()}
         header = {
             "fps": str(self.fps),
             "start": self.start,
@@ -133,6 +154,11 @@ class Track:
         """Raises InputError for a file that is not a track of this schema."""
         tensors, header = load_tensors(path, SCHEMA)
         camera = header["camera"]
+        pictures = {
+            name.removeprefix("photometric_"): value
+            for name, value in tensors.items()
+            if name.startswith("photometric_")
+        }
         return Track(
             fps=Fraction(header["fps"]),
             start=header["start"],
@@ -144,6 +170,7 @@ class Track:
             valid=tensors["valid"],
             residual=tensors["residual"],
             confidence=tensors["confidence"],
+            photometric=Photometric(**pictures) if pictures else None,
         )
 
 

@@ -2,13 +2,15 @@
 
     landmarks ─▶ closed-form pose ─▶ identity + focal + offset (key frames, jointly)
               ─▶ pose, mouth, upper face of every frame (banded Gauss-Newton over time)
+              ─▶ the same once more, against the pictures (see `refine`)
 
 Frames without a face take part only through time: they are interpolated and marked invalid.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,20 +23,22 @@ from core.rotation import axis_angle_from_matrix
 from face3d.confidence import confidence_of
 from face3d.landmarks import Landmarks
 from face3d.morphable import MorphableModel, default_model
+from face3d.motion import Runs, fit_motion
+from face3d.refine import Refinement, refined
 from face3d.sighting import Sighting, sight
 from face3d.similarity import similarity
 from face3d.solve import (
     Fit,
     Observation,
-    Smoothness,
     joint_step,
     linearise,
-    motion_step,
     offset_of,
 )
 from face3d.topology import JAW_LINE, LANDMARKS, LIPS, STABLE
 from face3d.track import FACE_PIXELS, Crop, Identity, Motion, Track
 from media.clip import Clip
+
+Stage = Literal["landmarks", "photometric"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,10 @@ class TrackerConfig:
     key_frames: int = 48
     """Frames that identity and camera are fitted to, spread over the clip."""
     joint_steps: int = 12
-    motion_steps: int = 5
-    window: int = 240
-    """Frames solved at once; memory does not grow with the clip beyond them."""
-    overlap: int = 12
+    runs: Runs = field(default_factory=Runs)
+    stage: Stage = "photometric"
+    """Whether the pictures are heard as well, or the landmarks alone."""
+    refinement: Refinement = field(default_factory=Refinement)
     focal_per_side: float = 2.0
     """Expected focal length over the longer image side, and its log-deviation. Landmarks alone tell
     little of it and pull it towards infinity, which costs head rotation: hence the firm prior."""
@@ -59,13 +63,6 @@ class TrackerConfig:
     """Frames that the mesh fits worse than this are marked invalid."""
     margin: float = 0.25
     """Room around the union of all faces of a shot, as a share of the face's height."""
-
-
-SMOOTH_25FPS = Smoothness(rotation=0.004, across=0.0006, depth=0.004, mouth=0.8, upper=0.6)
-"""Second differences of real heads between frames at 25 fps; other rates scale by their square.
-
-Depth is a share of the distance: it shows as the face's scale.
-"""
 
 
 def track_clip(
@@ -80,7 +77,8 @@ def track_clip(
 
     Raises InputError where no face is found.
     """
-    return track_sighting(clip, sight(clip, frames, reporter), model, config, identity)
+    seen = sight(clip, frames, reporter)
+    return track_sighting(clip, seen, model, config, identity, reporter=reporter)
 
 
 def track_clips(
@@ -103,7 +101,7 @@ def track_clips(
     ]
     fits = fit_identity(double, [fit for fit, _ in begun], [look for _, look in begun], config)
     return tuple(
-        track_sighting(clip, seen, model, config, fit.identity, fit.camera)
+        track_sighting(clip, seen, model, config, fit.identity, fit.camera, reporter)
         for (clip, _), seen, fit in zip(footage, sightings, fits, strict=True)
     )
 
@@ -115,9 +113,10 @@ def track_sighting(
     config: TrackerConfig = TrackerConfig(),
     identity: Identity | None = None,
     camera: Camera | None = None,
+    reporter: Reporter | None = None,
 ) -> Track:
     """The track of what was seen of a clip; see `track_clip`. A known camera is kept as well."""
-    return track_landmarks(
+    track = track_landmarks(
         seen.landmarks,
         clip.width,
         clip.height,
@@ -128,6 +127,18 @@ def track_sighting(
         config,
         identity,
         camera,
+    )
+    if config.stage == "landmarks":
+        return track
+    sigma = config.sigma_px256 * face_height(seen.landmarks) / FACE_PIXELS
+    return refined(
+        clip,
+        track,
+        observe(seen.landmarks, sigma),
+        model or default_model(),
+        guessed_camera(clip.width, clip.height, config).focal if identity is None else None,
+        config.refinement,
+        reporter,
     )
 
 
@@ -170,7 +181,7 @@ def track_landmarks(
         [fit] = fit_identity(model, [fit], [seen], config)
     else:
         fit = replace(fit, identity=as_double(identity))
-    fit = fit_motion(model, fit, seen, shot, fps, config)
+    fit = fit_motion(model, fit, seen, shot, fps, config.runs)
     error = linearise(model, fit, seen, shared=False).residual.square().sum(-1).mean(-1).sqrt()
     residual = error / pixels_per_px256
     if not bool(torch.isfinite(fit.motion.mouth).all()):
@@ -318,51 +329,3 @@ def _deeper(motion: Motion, times: float) -> Motion:
     translation = motion.translation.clone()
     translation[:, 2] *= times
     return replace(motion, translation=translation)
-
-
-def windows(total: int, size: int, overlap: int) -> Iterator[tuple[int, int, int]]:
-    """Runs (start, known, stop) that tile `total` frames; `known` frames repeat the run before."""
-    start = 0
-    while True:
-        stop = min(total, start + size)
-        yield start, (0 if start == 0 else overlap), stop
-        if stop == total:
-            return
-        start = stop - overlap
-
-
-def fit_motion(
-    model: MorphableModel,
-    fit: Fit,
-    seen: Observation,
-    shot: np.ndarray,
-    fps: Fraction,
-    config: TrackerConfig,
-) -> Fit:
-    """Every frame's motion, window after window; a window's first frames are the last one's."""
-    slow = float(25 / fps) ** 2
-    smooth = Smoothness(**{name: value * slow for name, value in vars(SMOOTH_25FPS).items()})
-    distance = float(fit.motion.translation[:, 2].abs().median())
-    smooth = replace(smooth, depth=smooth.depth * distance)
-    solved: list[Motion] = []
-    for start, known, stop in windows(len(shot), config.window, config.overlap):
-        here = slice(start, stop)
-        motion = fit.motion[here]
-        if known:
-            past = Motion(*(v[-known:] for v in vars(solved[-1]).values()))
-            motion = _joined([past, motion[known:]])
-        part = replace(fit, motion=motion)
-        look = Observation(seen.xy[here], seen.weight[here], seen.sigma)
-        linked = np.concatenate([[False], shot[here][1:] == shot[here][:-1]])
-        for _ in range(config.motion_steps):
-            part = motion_step(model, part, look, smooth, linked, known // 2)
-        # The overlap's second half had no future when it was solved first: it is replaced.
-        if known:
-            solved[-1] = solved[-1][: len(solved[-1]) - known]
-        solved.append(part.motion)
-    return replace(fit, motion=_joined(solved))
-
-
-def _joined(parts: list[Motion]) -> Motion:
-    columns = zip(*(vars(part).values() for part in parts), strict=True)
-    return Motion(*(torch.cat(column) for column in columns))

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -54,10 +55,121 @@ def of_mesh(name: str, old: str, new: str) -> Mutant:
     return Mutant(name, "render/mesh.py", old, new, "tests/render/test_mesh.py")
 
 
+def of_coverage(name: str, old: str, new: str) -> Mutant:
+    return Mutant(name, "render/coverage.py", old, new, "tests/render/test_coverage.py")
+
+
 def of_file(file: str, tests: str, *changes: tuple[str, str, str]) -> tuple[Mutant, ...]:
     """Mutants (name, old, new) of one file that one file of tests must notice."""
     return tuple(Mutant(name, file, old, new, tests) for name, old, new in changes)
 
+
+TRITON_MUTANTS = of_file(
+    "render/backends/triton_gpu.py",
+    "tests/render/test_visibility.py",
+    ("triton: strict edges", "(e0 == 0) & (tl.load(own) == 1)", "(e0 == 0) & (tl.load(own) == 9)"),
+    ("triton: two owners", "(e1 == 0) & (tl.load(own + 1) == 1)", "e1 == 0"),
+    ("triton: later wins", "depth < nearest", "depth <= nearest"),
+    ("triton: last bits decide", "tl.floor(z / w * depth_steps + 0.5)", "z / w * depth_steps"),
+    ("triton: tiles without columns", "tl.load(box + 1) > left", "tl.load(box + 1) > left + 3"),
+    ("triton: frames read frame 0", "index = frame * count + face", "index = face"),
+    ("triton: no border", "mask=(row < height) & (column < width)", "mask=row < height"),
+    ("triton: fused products", '{"enable_fp_fusion": False}', '{"enable_fp_fusion": True}'),
+    ("triton: boxes behind", "(w > 0).all(-1)", "(w > 0).any(-1)"),
+    ("triton: no culling", "torch.where(front_facing(corners)[..., None], box, 0)", "box"),
+)
+"""Only where Triton is installed is there a test that could notice."""
+
+RENDERING_MUTANTS = (
+    of_coverage("no slant", "gain = across / (across + along) *", "gain ="),
+    of_coverage(
+        "other slant", "gain = across / (across + along) *", "gain = along / (across + along) *"
+    ),
+    of_coverage("hard mask", "(shares + moved)", "(shares + 0 * moved)"),
+    of_coverage(
+        "no gradient", "clip = clip_positions.double()", "clip = clip_positions.detach().double()"
+    ),
+    of_coverage(
+        "shares reversed",
+        "torch.where(t > 0.5, outside, inside)",
+        "torch.where(t > 0.5, inside, outside)",
+    ),
+    of_coverage(
+        "inner outline",
+        "torch.where(within, t, -torch.inf).max(1)",
+        "torch.where(within, -t, -torch.inf).max(1)",
+    ),
+    of_coverage("all edges", "return fronts == 1", "return fronts >= 1"),
+    of_coverage("edges of back faces", "return fronts == 1", "return fronts != 2"),
+    of_coverage(
+        "whole-number centres",
+        "edge[..., 1] - (row + 0.5)[..., None]",
+        "edge[..., 1] - row[..., None]",
+    ),
+    of_coverage("behind is before", "crosses & (point[..., 2] > 0)", "crosses"),
+    of_coverage(
+        "ends projected",
+        "point = edge[..., 0, :] + step",
+        "edge = edge / edge[..., 2:]\n    point = edge[..., 0, :] + step",
+    ),
+    of_coverage(
+        "rows only",
+        "        moved[frame] += moved_share(face.mT, outline[..., [1, 0, 2]]).mT\n",
+        "",
+    ),
+    of_coverage("beyond one", ".clamp(0, 1)", ""),
+    of_coverage(
+        "frames share an outline",
+        "pixels[frame, ends[silhouette[frame]]]",
+        "pixels[0, ends[silhouette[0]]]",
+    ),
+    *of_file(
+        "render/backends/nvdiffrast_gpu.py",
+        "tests/render/test_adapters.py",
+        ("nvdiffrast: upside down", ".flip(1).to(home)", ".to(home)"),
+        ("nvdiffrast: ids from one", ".round().int() - 1)", ".round().int())"),
+        (
+            "nvdiffrast: both sides",
+            "drawn = front_facing(corners)[",
+            "drawn = (corners[..., 3].amax(-1) > -9)[",
+        ),
+        (
+            "nvdiffrast: cut at the near plane",
+            "    z = z / depth.flatten(1)",
+            "    z = z + 0 * depth.flatten(1)",
+        ),
+        ("nvdiffrast: range of no numbers", ".nan_to_num(0, 0, 0)", ""),
+    ),
+    *of_file(
+        "render/backends/pytorch3d.py",
+        "tests/render/test_adapters.py",
+        ("pytorch3d: x to the right", "[-column, row,", "[column, row,"),
+        ("pytorch3d: square NDC", "x / w * width / short", "x / w"),
+        ("pytorch3d: packed ids", "face_of_packed[seen.clamp_min(0)]", "seen.int()"),
+        ("pytorch3d: depth is w", "+ up, z / w", "+ up, w"),
+        ("pytorch3d: depth below zero", "depth - depth.amin() + 1", "depth"),
+        ("pytorch3d: nobody's edges", "NUDGE_PIXELS = (2e-4, 2e-5)", "NUDGE_PIXELS = (0.0, 0.0)"),
+        (
+            "pytorch3d: right edges own",
+            "NUDGE_PIXELS = (2e-4, 2e-5)",
+            "NUDGE_PIXELS = (-2e-4, 2e-5)",
+        ),
+        (
+            "pytorch3d: mirrored from behind",
+            "front_facing(corners) & (corners[..., 3] > 0).all(-1)",
+            "front_facing(corners)",
+        ),
+    ),
+    *of_file(
+        "render/visibility.py",
+        "tests/render/test_visibility.py",
+        ("variable unread", "os.environ.get(VARIABLE) or", ""),
+        ("variable overrules", 'if name == "auto" else (name, "")', 'if True else (name, "")'),
+        ("device unheard", 'AUTOMATIC.get(device, AUTOMATIC["cpu"])', 'AUTOMATIC["cpu"]'),
+        ("causes untold", "lost.append(str(error))", "pass"),
+    ),
+    *(TRITON_MUTANTS if find_spec("triton") else ()),
+)
 
 MUTANTS = (
     of_fragments(
@@ -114,6 +226,7 @@ MUTANTS = (
     of_reference("reference: strict edges", "((e == 0) & owns[:, None, None])", "(e > 1)"),
     of_reference("reference: no culling", "np.linalg.det(v) >", "abs(np.linalg.det(v)) >"),
     of_reference("reference: later wins", "(depth < nearest)", "(depth <= nearest)"),
+    *RENDERING_MUTANTS,
     Mutant(
         "corners unchecked",
         "render/visibility.py",
@@ -204,12 +317,16 @@ MUTANTS = (
         ("absent faces are at 0", "np.where(found, landmark_weights(), 0.0)",
          "np.where(found, landmark_weights(), 1.0)"),
         ("a gap is valid", "valid=found & (residual", "valid=(residual"),
+        ("crop of all shots", "landmarks.found & (shot == index)", "landmarks.found & (shot >= 0)"),
+        ("identity fitted again", "if identity is None:\n        fit =", "if True:\n        fit ="),
+    ),
+    *of_file(
+        "face3d/motion.py",
+        "tests/face3d/test_tracker.py",
         ("cuts unknown", "shot[here][1:] == shot[here][:-1]", "shot[here][1:] >= shot[here][:-1]"),
         ("windows apart", "if known:\n            past", "if known > 99:\n            past"),
         ("overlap twice", "solved[-1][: len(solved[-1]) - known]", "solved[-1][: len(solved[-1])]"),
         ("smooth per frame", "slow = float(25 / fps) ** 2", "slow = 1.0"),
-        ("crop of all shots", "landmarks.found & (shot == index)", "landmarks.found & (shot >= 0)"),
-        ("identity fitted again", "if identity is None:\n        fit =", "if True:\n        fit ="),
     ),
     *of_file(
         "face3d/mask.py",

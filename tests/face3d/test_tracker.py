@@ -13,9 +13,10 @@ from core.errors import InputError
 from core.rotation import axis_angle_from_matrix, matrix_from_axis_angle
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
+from face3d.motion import Runs
 from face3d.topology import LIPS
 from face3d.track import Identity, Motion, Track, camera_vertices
-from face3d.tracker import TrackerConfig, track_landmarks, union_crops, windows
+from face3d.tracker import TrackerConfig, track_landmarks, union_crops
 
 MODEL = default_model()
 FPS = Fraction(25)
@@ -115,7 +116,7 @@ def test_windows_tile_every_length() -> None:
     """Kills a lost last frame, a window without its overlap, and an endless loop."""
     for total in (1, 12, 39, 40, 41, 52, 53, 68, 69, 200):
         frames = []
-        for start, known, stop in windows(total, 40, 12):
+        for start, known, stop in Runs(40, 12).of(total):
             assert 0 < stop - start <= 40
             assert known == (0 if start == 0 else 12)
             assert start + known == len(frames)
@@ -126,7 +127,7 @@ def test_windows_tile_every_length() -> None:
 def test_windows_join_without_a_seam(motion: Motion, track: Track) -> None:
     """Kills windows solved apart: in runs of 30 the motion is that of one run within 0.02 of an
     expression's deviation and 0.05° (measured 0.008 and 0.01°)."""
-    config = TrackerConfig(window=30, overlap=12)
+    config = TrackerConfig(runs=Runs(30, 12))
     parts = track_landmarks(detected(WHO, motion), 512, 512, FPS, config=config)
     assert len(parts) == 60
     apart = degrees_between(parts.motion.rotation, track.motion.rotation)
