@@ -37,7 +37,7 @@ class Prepare(Verb):
         return 0
 
 
-SpeechPart = Literal["expression", "sync-expert", "sync-judge"]
+SpeechPart = Literal["expression", "sync-expert", "sync-judge", "movement"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,11 +123,12 @@ class Card(Verb):
 
 def judge_trainer(model: str) -> Callable[[Path, Path, int, Reporter], Path]:
     """What trains one of the networks that judge speech, and returns its weights' path."""
-    from prior import train_sync
+    from prior import train_movement, train_sync
 
     return {
         "sync-expert": train_sync.train_expert,
         "sync-judge": train_sync.train_judge,
+        "movement": train_movement.train_movement,
     }[model]
 
 
