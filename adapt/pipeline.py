@@ -26,6 +26,7 @@ from core.errors import InputError
 from core.memory import peak_rss_mb
 from core.progress import Reporter, Step
 from core.serial import save_json
+from face3d.models.shelf import OURS, open_face_model
 from face3d.morphable import MorphableModel, default_model
 from face3d.track import Track
 from face3d.tracker import track_clip
@@ -243,6 +244,7 @@ def _about(
         "steps": outcome.steps[-1],
         "seed": job.seed,
         "with_prior": job.prior,
+        "face_model": open_face_model(OURS).facts,
     }
 
 

@@ -70,6 +70,8 @@ def examine() -> dict[str, Any]:
         ("visibility", {"torch"}, visibility),
         ("codecs", {"av"}, codecs),
         ("weights", {"torch", "av", "librosa", "scipy", "soxr"}, weights),
+        ("face_models", {"torch", "mediapipe", "scipy", "cv2"}, face_models),
+        ("exports", {"torch", "mediapipe", "scipy", "cv2"}, exports),
     ):
         if not any(libraries[library]["reason"] for library in needs):
             found[name] = look()
@@ -159,6 +161,30 @@ def weights() -> dict[str, dict[str, Any]]:
     return found
 
 
+def face_models() -> dict[str, dict[str, str]]:
+    """Faces that `redub track --face-model` can fit by name, and their licences."""
+    from face3d.models.shelf import FOLDER, OURS, kept_models, licence_beside, open_face_model
+
+    found = {OURS: {"licence": open_face_model(OURS).facts["licence"], "where": "ships with redub"}}
+    for path in kept_models():
+        found[path.stem] = {"licence": licence_beside(path), "where": f"{path} ({FOLDER})"}
+    return found
+
+
+def exports() -> dict[str, str]:
+    """Formats that `redub track --export` writes, or why not."""
+    from face3d.export.take import WRITERS, writer_for
+
+    found = {}
+    for ending in WRITERS:
+        try:
+            writer_for(Path(f"face{ending}"))
+            found[ending] = "works"
+        except ToolkitError as error:
+            found[ending] = str(error)
+    return found
+
+
 def memory_mb() -> dict[str, int] | None:
     """Memory of the machine and what is free of it; None where the system does not tell."""
     try:
@@ -181,6 +207,8 @@ def printed(found: Mapping[str, Any]) -> str:
         shown = ", ".join(name if ok else f"no {name}" for name, ok in states.items())
         lines += [f"{kind:<12} {shown}"]
     lines += _block("weights", found.get("weights", {}))
+    lines += _block("face models", found.get("face_models", {}))
+    lines += _block("exports", found.get("exports", {}))
     lines += [
         f"{name:<12} {state['version']}, {state['for']}"
         for name, state in found["libraries"].items()
