@@ -5,7 +5,7 @@ is covered and the other is not, the silhouette passes between their centres; wh
 smoothly (the idea of Laine et al. 2020, section 3.5). Unlike there, all silhouette edges are asked,
 not those of the triangle that a centre happens to see: near a silhouette triangles are slivers.
 
-`P` pairs of neighbours, `E` edges, `S` edges of one frame's silhouette.
+`P` pairs of neighbours, `E` edges, `S` edges of one frame's silhouette; memory goes with P · S.
 """
 
 import torch
@@ -29,8 +29,8 @@ def coverage(
     pair: then the sum over all pixels changes by exactly the area that the edge sweeps, whatever
     its direction, and no pixel jumps when its centre is passed. Shares beyond 0 and 1, which
     features smaller than a pixel give, are cut off. Exact for level and upright edges; for slanted
-    ones a pixel is off by an eighth at most, corners aside. Pixels on the image's
-    border lack the neighbours beyond it.
+    ones a pixel is off by an eighth at most, corners aside. Pixels on the image's border lack the
+    neighbours beyond it.
     """
     height, width = fragments.face.shape[1:]
     ends, edge_of_face = edges_of(triangles)
@@ -78,9 +78,8 @@ def outermost_crossing(
     """
     if not len(outline):
         return torch.zeros_like(row), torch.zeros_like(row, dtype=torch.bool)
-    t = (crossing(row[:, None], outline[None]) - (inside + 0.5)[:, None]) * (outside - inside)[
-        :, None
-    ]
+    start, way = (inside + 0.5)[:, None], (outside - inside)[:, None]
+    t = (crossing(row[:, None], outline[None]) - start) * way
     within = (t >= -ROUNDING_PIXELS) & (t <= 1 + ROUNDING_PIXELS)
     farthest, edge = torch.where(within, t, -torch.inf).max(1)
     return edge, farthest.isfinite()

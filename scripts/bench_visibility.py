@@ -1,18 +1,22 @@
 """Speed of the visibility backends on one face-sized mesh, against each other in one run.
 
-python scripts/bench_visibility.py
+python scripts/bench_visibility.py [--device cuda]
 """
 
+import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.camera import Camera
-from render.fragments import interpolate, rasterize
-from render.visibility import visible_faces
+from core.errors import AssetError
+from render.coverage import coverage
+from render.fragments import Fragments, interpolate, rasterize
+from render.visibility import survey, visible_faces
 
 SIZE = 256
 COLUMNS, ROWS = 28, 27
@@ -32,45 +36,60 @@ def sheet() -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"]]:
     return vertices, torch.cat([lower, upper]).int()
 
 
-def milliseconds(work: Callable[[], object], repeats: int) -> float:
+def milliseconds(work: Callable[[], Tensor], repeats: int) -> float:
     """The fastest of several runs, after one to compile and warm."""
     work()
     taken = []
     for _ in range(repeats):
         start = time.perf_counter()
-        work()
+        work().cpu()  # waits for a GPU
         taken.append(time.perf_counter() - start)
     return 1000 * min(taken)
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--device", default="cpu", help="where the tensors live")
+    device = parser.parse_args().device
     torch.set_num_threads(1)
-    vertices, triangles = sheet()
+    vertices, triangles = (tensor.to(device) for tensor in sheet())
     camera = Camera(1.2 * SIZE, (SIZE / 2, SIZE / 2), SIZE, SIZE)
-    clip = camera.clip_from_camera(vertices - torch.tensor([0.0, 0.0, 0.4]))[None]
+    clip = camera.clip_from_camera(vertices - vertices.new_tensor([0.0, 0.0, 0.4]))[None]
     clip.requires_grad_()
-    attributes = torch.randn(1, len(vertices), 16, requires_grad=True)
+    attributes = torch.randn(1, len(vertices), 16, device=device, requires_grad=True)
 
-    def ids(backend: str) -> Tensor:
-        return visible_faces(clip, triangles, SIZE, SIZE, backend)
+    def fragments() -> Fragments:
+        return rasterize(clip, triangles, SIZE, SIZE)
 
-    def forward() -> Tensor:
-        return interpolate(rasterize(clip, triangles, SIZE, SIZE), attributes, triangles)
+    def image() -> Tensor:
+        return interpolate(fragments(), attributes, triangles)
 
-    covered = float((ids("numba_cpu") >= 0).float().mean())
-    print(f"{len(triangles)} triangles on {SIZE} × {SIZE} pixels, {covered:.0%} covered, one core")
-    compiled = milliseconds(lambda: ids("numba_cpu"), 20)
-    reference = milliseconds(lambda: ids("reference"), 1)
-    through = milliseconds(forward, 10)
-    both_ways = milliseconds(lambda: forward().sum().backward(), 10)
-    for name, taken in (
-        ("ids, reference", reference),
-        ("ids, numba_cpu", compiled),
-        ("rasterize and interpolate 16 channels", through),
-        ("the same with gradients", both_ways),
+    def shares() -> Tensor:
+        return coverage(fragments(), clip, triangles)
+
+    def gradient(result: Callable[[], Tensor]) -> Tensor:
+        return torch.autograd.grad(result().square().sum(), clip)[0]
+
+    covered = float((fragments().face >= 0).float().mean())
+    print(
+        f"{len(triangles)} triangles on {SIZE} × {SIZE} pixels, {covered:.0%} covered, "
+        f"tensors on {device}, one core"
+    )
+    reference = milliseconds(lambda: visible_faces(clip, triangles, SIZE, SIZE, "reference"), 1)
+    for name, state in survey(torch.device(device).type).items():
+        try:
+            ids = partial(visible_faces, clip, triangles, SIZE, SIZE, name)
+            taken = reference if name == "reference" else milliseconds(ids, 20)
+            print(f"{taken:9.2f} ms a frame, {reference / taken:7.1f} × reference: ids, {name}")
+        except AssetError:
+            print(f"{'':43}ids, {name}: {state}")
+    for name, work in (
+        ("rasterize and interpolate 16 channels", image),
+        ("the same with gradients", partial(gradient, image)),
+        ("rasterize and coverage", shares),
+        ("the same with gradients", partial(gradient, shares)),
     ):
-        ratio = reference / taken
-        print(f"{taken:9.2f} ms a frame, {ratio:7.1f} × the reference's speed: {name}")
+        print(f"{milliseconds(work, 10):9.2f} ms a frame: {name}")
 
 
 if __name__ == "__main__":

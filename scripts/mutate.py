@@ -99,7 +99,6 @@ RENDERING_MUTANTS = (
         "torch.where(within, t, -torch.inf).max(1)",
         "torch.where(within, -t, -torch.inf).max(1)",
     ),
-    of_coverage("all edges", "return fronts == 1", "return fronts >= 1"),
     of_coverage("edges of back faces", "return fronts == 1", "return fronts != 2"),
     of_coverage(
         "whole-number centres",

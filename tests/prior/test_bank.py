@@ -88,8 +88,8 @@ def test_a_warped_reference_shows_the_same_surface_point() -> None:
 
 
 def test_a_reference_is_asked_where_its_own_camera_saw_the_point() -> None:
-    """Kills pixel positions interpolated linearly, 0.2 px off in the neck's triangles, and a depth of
-    the view for one of the reference: surface points in space, projected, lie where the bank says.
+    """Kills pixel positions interpolated linearly, 0.2 px off in the neck's triangles, and the
+    view's depth for the reference's: surface points in space, projected, lie where the bank says.
     """
     motion = joined(turned(-0.35), turned(0.5))
     windows = painted_windows(motion)

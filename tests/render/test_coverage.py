@@ -7,7 +7,7 @@ import torch
 from numerics import sphere
 
 from core.camera import Camera
-from render.coverage import coverage
+from render.coverage import coverage, crossing
 from render.fragments import rasterize
 
 QUAD = torch.tensor([[0, 1, 2], [0, 2, 3]], dtype=torch.int32)
@@ -133,6 +133,15 @@ def test_a_nose_beyond_the_outline_is_part_of_it():
     assert abs(float(share[10, 12]) - 0.4) < 1e-12
 
 
+def test_a_back_face_beyond_the_outline_is_none_of_it():
+    """Kills the outline of what nobody sees: a flap turned away, at the right of the same box."""
+    points = [(4, 4), (4, 18), (12.2, 18), (12.2, 4), (12.4, 18), (12.4, 4)]
+    flap = torch.tensor([[3, 4, 2], [3, 5, 4]], dtype=torch.int32)
+    clip = flat(points)
+    alone = covered(clip, QUAD, SIDE, SIDE)
+    assert torch.equal(covered(clip, torch.cat([QUAD, flap]), SIDE, SIDE), alone)
+
+
 def test_shares_do_not_jump():
     """Kills a jump when an edge passes a pixel's centre: a ten-thousandth of a pixel moves no share
     by more than 4e-4, at slanted edges, over whole pixels."""
@@ -167,17 +176,28 @@ def test_across_the_camera_plane():
     assert gradient.abs().sum() > 0
 
 
+def test_an_edge_through_the_camera_plane_crosses_rows_on_one_side():
+    """Kills the mirror image of what lies behind. From pixel (2, 3) at depth 1 to (−4, 5) at −1 the
+    point with y = 1.5 lies 0.3 of the way, at (2.6, 0.6, 0.4); y = 6.5 lies at depth −0.4.
+    """
+    edge = torch.tensor([[[2.0, 3, 1], [4, -5, -1]]], dtype=torch.float64).expand(3, 2, 3)
+    column = crossing(torch.tensor([1, 3, 6]), edge)
+    assert abs(float(column[0]) - 6.5) < 1e-12
+    assert column[1:].isnan().all()
+
+
 def test_nothing_everything_and_specks():
     """Kills selections from an empty outline, shares beyond 0 and 1, and an empty batch."""
-    whole = flat([(-9, -9), (-9, 99), (99, 99), (99, -9)])
+    whole = flat([(-9, -9), (-9, 99), (99, 99), (99, -9)], 8, 8)
     away = whole * torch.tensor([1.0, 1, 1, -1])
-    speck = flat([(3.4, 3.4), (3.4, 3.6), (3.6, 3.6), (3.6, 3.4)])
+    speck = flat([(3.4, 3.4), (3.4, 3.6), (3.6, 3.6), (3.6, 3.4)], 8, 8)
     clip = torch.cat([whole, away, speck]).float().requires_grad_()
     share = covered(clip, QUAD, 8, 8)
     assert share.dtype == torch.float32
     assert share.shape == (3, 1, 8, 8)
     assert (share[0] == 1).all()
     assert (share[1] == 0).all()
+    assert (rasterize(clip, QUAD, 8, 8).face[2] >= 0).sum() == 1
     assert share.min() >= 0
     assert share.max() <= 1
     (gradient,) = torch.autograd.grad(share.sum(), clip)
