@@ -30,7 +30,9 @@ EVIDENCE = 0.1
 thousands of measurements."""
 
 LIGHT_RIDGE = 0.02
-CELL_PIXELS = 4.0
+CELL_PIXELS, CELLS = 4.0, 128
+"""Size of the squares in which one sample hides another, and how many of them a side."""
+
 BEHIND_METRES = 0.012
 
 
@@ -42,15 +44,16 @@ class Surface:
     model: MorphableModel
     shape: Float[Tensor, "V 3"]
     rest: Float[Tensor, "P 3"]
-    bases: Float[Tensor, "K P 3"]
-    identity: Float[Tensor, "S P 3"]
+    bases: Float[Tensor, "P 3 K"]
+    identity: Float[Tensor, "P 3 S"]
 
     @staticmethod
     def of(model: MorphableModel, samples: Samples, identity: Identity) -> "Surface":
         model = model.to(torch.float32)
         shape = model.shape(identity.shape.float(), identity.offset.float())
-        bases = samples.on(torch.cat([model.mouth, model.upper]))
-        return Surface(samples, model, shape, samples.on(shape), bases, samples.on(model.identity))
+        bases = samples.on(torch.cat([model.mouth, model.upper])).permute(1, 2, 0).contiguous()
+        people = samples.on(model.identity).permute(1, 2, 0).contiguous()
+        return Surface(samples, model, shape, samples.on(shape), bases, people)
 
     def of_identity(self, identity: Identity) -> "Surface":
         """The same samples on somebody else."""
@@ -58,7 +61,7 @@ class Surface:
         return replace(self, shape=shape, rest=self.samples.on(shape))
 
     def at(self, codes: Float[Tensor, "K"]) -> Float[Tensor, "P 3"]:
-        return self.rest + (codes @ self.bases.flatten(1)).view_as(self.rest)
+        return self.rest + self.bases @ codes
 
     def normals(self, motion: Motion) -> Float[Tensor, "T P 3"]:
         """Head-local unit normals of every frame."""
@@ -96,10 +99,10 @@ def glance(surface: Surface, normals: Float[Tensor, "P 3"], pose: Motion, camera
 
 def in_front(xy: Float[Tensor, "P 2"], depth: Float[Tensor, "P"]) -> Float[Tensor, "P"]:
     """1 for samples with no other one nearer the camera in their cell of the picture, else 0."""
-    column, row = (xy / CELL_PIXELS).long().clamp(0, 4095).unbind(-1)
-    cell, member = torch.unique(row * 4096 + column, return_inverse=True)
-    nearest = depth.new_full((len(cell),), torch.inf).scatter_reduce(0, member, depth, "amin")
-    return (depth < nearest[member] + BEHIND_METRES).to(depth.dtype)
+    column, row = (xy / CELL_PIXELS).long().clamp(0, CELLS - 1).unbind(-1)
+    cell = row * CELLS + column
+    nearest = depth.new_full((CELLS**2,), torch.inf).scatter_reduce(0, cell, depth, "amin")
+    return (depth < nearest[cell] + BEHIND_METRES).to(depth.dtype)
 
 
 @dataclass(frozen=True)
@@ -186,11 +189,12 @@ def jacobian(
     return torch.cat(parts, -1)
 
 
-def moved(local: Float[Tensor, "P 2 3"], bases: Float[Tensor, "K P 3"]) -> Float[Tensor, "P 2 K"]:
+def moved(local: Float[Tensor, "P 2 3"], bases: Float[Tensor, "P 3 K"]) -> Float[Tensor, "P 2 K"]:
     """local · basis for every basis vector."""
-    x, y, z = bases.unbind(-1)
-    a, b, c = local[..., None].unbind(2)
-    return a * x.T[:, None] + b * y.T[:, None] + c * z.T[:, None]
+    result = local[..., :1] * bases[:, None, 0]
+    for axis in (1, 2):
+        result.addcmul_(local[..., axis, None], bases[:, None, axis])
+    return result
 
 
 def information(
@@ -206,8 +210,8 @@ def information(
     A view is a crop's camera and picture. A frame without a picture tells nothing.
     """
     normals = surface.normals(motion)
-    size = POSE + len(surface.bases)
-    total = size + (len(surface.identity) + 1 if shared else 0)
+    size = POSE + surface.bases.shape[-1]
+    total = size + (surface.identity.shape[-1] + 1 if shared else 0)
     left = torch.zeros(len(motion), total, total, dtype=torch.float64)
     right = torch.zeros(len(motion), total, dtype=torch.float64)
     for t, (camera, picture) in enumerate(views):

@@ -22,6 +22,7 @@ from core.progress import Reporter
 from core.rotation import axis_angle_from_matrix
 from face3d.confidence import confidence_of
 from face3d.landmarks import Landmarks
+from face3d.likeness import likeness_of
 from face3d.morphable import MorphableModel, default_model
 from face3d.motion import Runs, fit_motion
 from face3d.refine import Refinement, refined
