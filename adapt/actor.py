@@ -3,7 +3,7 @@
 actor.json              schema, versions, where it came from
 identity.safetensors    shape of the face
 renderer.safetensors    neural texture, and the network as a difference to the prior
-references.safetensors  lower-face windows of the footage
+references.safetensors  lower-face windows of the footage, and the face's skin in it
 report/                 what was learned, to look at
 """
 
@@ -28,11 +28,12 @@ from prior.corpus import Windows
 from prior.manner import Manner
 from prior.person import Person
 from prior.renderer import RendererPrior
+from prior.skin import Skin
 from render.deferred import DeferredRenderer
 from render.neural_texture import NeuralTexture
 
-SCHEMA = Schema("actor", 1)
-PARTS = {name: Schema(f"actor-{name}", 1) for name in ("identity", "renderer", "references")}
+SCHEMA = Schema("actor", 2)
+PARTS = {name: Schema(f"actor-{name}", 2) for name in ("identity", "renderer", "references")}
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Actor:
     texture: Float[Tensor, "C R R"]
     weights: dict[str, Tensor]
     windows: Windows
+    skin: Skin
     style: SpeakingStyle
     about: dict[str, Any] = field(default_factory=dict)
 
@@ -60,7 +62,8 @@ class Actor:
             windows.images,
             [windows.camera(i) for i in range(len(windows))],
         )
-        return Person(model, self.identity, renderer.eval(), NeuralTexture(self.texture), bank)
+        texture = NeuralTexture(self.texture)
+        return Person(model, self.identity, renderer.eval(), texture, bank, self.skin)
 
     def save(self, folder: Path, prior: RendererPrior) -> None:
         """Write the folder; `actor.json` comes last, so that a broken one is never taken."""
@@ -90,6 +93,8 @@ class Actor:
                 "images": windows.images,
                 "corner": windows.corner,
                 "frame": windows.frame,
+                "skin": self.skin.colours,
+                "skin_known": self.skin.known,
                 **{f"motion_{name}": value for name, value in vars(windows.motion).items()},
             },
             {"cameras": [vars(camera) for camera in windows.crop_cameras]},
@@ -133,7 +138,8 @@ class Actor:
         )
         manner = {k.removeprefix("manner_"): v for k, v in identity.items() if "manner_" in k}
         style = SpeakingStyle(Manner(**manner, closed=held["closed"]), **about["style"])
-        return Actor(who, renderer["texture"].float(), weights, windows, style, about)
+        skin = Skin(references["skin"], references["skin_known"])
+        return Actor(who, renderer["texture"].float(), weights, windows, skin, style, about)
 
 
 def _manner_tensors(manner: Manner) -> dict[str, Tensor]:

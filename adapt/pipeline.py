@@ -34,6 +34,7 @@ from media.clip import Clip
 from prior.bank import POSE_METRES, lip_positions
 from prior.corpus import MARGIN, Windows, gather_windows
 from prior.renderer import RendererPrior, default_prior, untrained
+from prior.skin import skin_of
 from prior.train_renderer import TrainingClip, training_clip
 
 FIT_FRAMES = 400
@@ -92,10 +93,11 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
     schedule = _schedule(job, prepared, len(split.held_out))
     outcome = _personalised(fit, judge, model, prior, schedule, work, reporter)
 
+    skin = skin_of(model, clip, track, split.fit - track.start, hidden=False)
     style = learn_style(clip, track, model)
     about = _about(job, clip, ticket, outcome, split)
     everything = _joined(fit.windows, judge.windows, model)
-    actor = Actor(track.identity, outcome.texture, outcome.weights, everything, style, about)
+    actor = Actor(track.identity, outcome.texture, outcome.weights, everything, skin, style, about)
     honest = replace(actor, windows=_trimmed(fit.windows, model))
     seconds = {"prepare": prepared, "learn": schedule.seconds}
     _write_report(honest, model, prior, clip, track, split, outcome, folder, seconds)

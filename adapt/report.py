@@ -30,7 +30,7 @@ def reenacted(person: Person, clip: Clip, track: Track, copying: bool = False) -
     `copying` pastes the nearest reference instead of the network's picture: the copying baseline.
     """
     frames = clip.frames(range(track.start, track.start + len(track)))
-    grades = plate_grades(person.model, person.bank, clip, track)
+    grades = plate_grades(person.model, person.identity, person.skin, clip, track)
     for frame, painted in paint(person, frames, track, track.motion.mouth, grades, copying):
         yield frame if painted is None else pasted(frame, painted)
 

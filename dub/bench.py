@@ -35,6 +35,7 @@ from prior.conditions import Conditions, observe, stacked
 from prior.corpus import gather_windows
 from prior.person import BATCH, Person, paint
 from prior.renderer import default_prior
+from prior.skin import skin_of
 from prior.train_renderer import training_clip
 
 PERFORMER = Path(__file__).parent.parent / "scripts" / "performer" / "clip.mp4"
@@ -140,7 +141,9 @@ def _person(clip: Clip, track: Track, model: MorphableModel) -> Person:
     windows = gather_windows(clip, track, model, np.flatnonzero(track.valid.numpy()))
     known = training_clip(windows, model, {"person": clip.path.stem})
     texture = prior.texture(start_colours(known, prior)).eval()
-    return Person(model, track.identity, prior.renderer().eval(), texture, known.bank)
+    skin = skin_of(model, clip, track, np.flatnonzero(track.valid.numpy()), hidden=False)
+    renderer = prior.renderer().eval()
+    return Person(model, track.identity, renderer, texture, known.bank, skin)
 
 
 def _conditions(person: Person, frames: list[Frame], track: Track) -> list[Conditions]:

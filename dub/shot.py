@@ -72,7 +72,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
         performance = speaking(track, speech, actor.style.driver(), job.strength, job.silence)
     performed_at = monotonic()
 
-    grades = plate_grades(model, person.bank, clip, track)
+    grades = plate_grades(model, person.identity, person.skin, clip, track)
     dubbed = performed(person, clip.frames(frames), track, performance, grades)
     with ClipWriter(job.output, clip, speech) as writer:
         for frame in reported(dubbed, reporter, "dub", len(frames)):

@@ -12,6 +12,7 @@ from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion
 from face3d.view import View, look
 from prior.bank import ReferenceBank, warp_references
+from prior.grade import Grade
 from render.deferred import DeferredRenderer
 from render.neural_texture import NeuralTexture
 
@@ -48,13 +49,15 @@ def observe(
     bank: ReferenceBank,
     chosen: Int[Tensor, "1 K"],
     sweep: tuple[float, ...] = JAW_SWEEP,
+    grade: Grade | None = None,
 ) -> Conditions:
     """The conditions of one frame whose window `image` (colours in [−1, 1]) the camera saw.
 
-    Of the image only what lies outside the outer mask survives.
+    Of the image only what lies outside the outer mask survives, in the actor's grade.
     """
     view = look(model, identity, motion, camera)
     outer = swept_mask(model, identity, motion, camera, sweep)[:, None].float()
+    image = image if grade is None else grade.to_actor(image, view.uv)
     return assembled(model, view, outer, image, bank, chosen)
 
 

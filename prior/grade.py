@@ -1,61 +1,80 @@
-"""The difference of grade between two recordings of one person, told by the skin above the mouth.
+"""The difference of light and grade between two recordings of one person, told by their skin.
 
 A plate is seldom lit and graded as the footage its actor was learned from. The renderer works in
-the actor's grade: the plate's window is brought there and the painted one back.
+the actor's light: the plate's window is brought there and the painted one back. What the plate's
+own mouth looks like is not known; the skin around it is, and the shape of the face says how light
+goes on from there.
 """
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
+from scipy.sparse import coo_matrix, diags, identity
+from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
+from face3d.anatomy import FACE_V
 from face3d.morphable import MorphableModel
-from face3d.track import Track
-from face3d.unwrap import unwrap
-from face3d.view import (
-    WINDOW_HEIGHT,
-    WINDOW_WIDTH,
-    crop_image,
-    cut,
-    look,
-    window_corner,
-)
+from face3d.track import Identity, Track
 from media.clip import Clip
-from prior.bank import ReferenceBank
+from prior.skin import Skin, normal_chart, skin_of
+from render.sampling import sample_texture
 
-TEXTURE = 64
-"""Texels a side of the charts that are compared: skin's mean colours, not its pores."""
-
-FRAMES_A_SHOT = 16
+ENOUGH_TEXELS = 40
 ALIKE_CODES = 6.0
 """Mean skin colours that differ by fewer code values are pose and shading, not another grade."""
 
 GAIN = (0.5, 2.0)
+RIDGE = 1.0
+"""Texels' worth of belief that the two recordings are lit alike."""
+
+OUTLIER_LOGITS = 0.25
+"""A texel this far from the fitted light counts half: hair, hands and highlights are not light."""
+
+FARTHEST_LOGITS = 1.0
+"""The most that skin may differ from the fitted light where both recordings show it."""
 
 
 @dataclass(frozen=True)
 class Grade:
-    """logit(plate) = gain · logit(actor) + offset, per channel of colours in [0, 1].
+    """logit(plate) = gain · logit(actor) + light(uv), per channel of colours in [0, 1].
 
     Black and white stay what they are, so teeth do not burn out when dark skin turns bright.
     """
 
     gain: Float[Tensor, "3"]
-    offset: Float[Tensor, "3"]
+    light: Float[Tensor, "3 R R"]
 
-    def to_plate(self, colours: Float[Tensor, "*batch 3 H W"]) -> Float[Tensor, "*batch 3 H W"]:
+    def to_plate(
+        self, colours: Float[Tensor, "B 3 H W"], uv: Float[Tensor, "B 2 H W"]
+    ) -> Float[Tensor, "B 3 H W"]:
         """Actor's colours in [−1, 1] as the plate would show them."""
-        return _from_logit(_logit(colours) * _channels(self.gain) + _channels(self.offset))
+        return _from_logit(_logit(colours) * self.gain[:, None, None] + self.light_at(uv))
 
-    def to_actor(self, colours: Float[Tensor, "*batch 3 H W"]) -> Float[Tensor, "*batch 3 H W"]:
+    def to_actor(
+        self, colours: Float[Tensor, "B 3 H W"], uv: Float[Tensor, "B 2 H W"]
+    ) -> Float[Tensor, "B 3 H W"]:
         """The inverse."""
-        return _from_logit((_logit(colours) - _channels(self.offset)) / _channels(self.gain))
+        return _from_logit((_logit(colours) - self.light_at(uv)) / self.gain[:, None, None])
 
+    def light_at(self, uv: Float[Tensor, "B 2 H W"]) -> Float[Tensor, "B 3 H W"]:
+        """The light on what a view shows; beside the face and in the mouth that of the skin near.
 
-def _channels(values: Tensor) -> Tensor:
-    return values[:, None, None]
+        Push and pull over coarser and coarser means.
+        """
+        skin = ((uv > 0).all(1, keepdim=True) & (uv[:, 1:] < FACE_V)).float()
+        layers = [torch.cat([sample_texture(self.light[None], uv, skin), skin], 1)]
+        while min(layers[-1].shape[-2:]) > 1:
+            layers.append(torch.nn.functional.avg_pool2d(layers[-1], 2, ceil_mode=True))
+        result = layers[-1][:, :3] / layers[-1][:, 3:].clamp_min(1e-6)
+        for layer in reversed(layers):
+            known, size = layer[:, 3:], layer.shape[-2:]
+            result = torch.nn.functional.interpolate(result, size, mode="bilinear")
+            result = torch.where(known > 0, layer[:, :3] / known.clamp_min(1e-6), result)
+        return result
 
 
 def _logit(colours: Tensor) -> Tensor:
@@ -66,70 +85,86 @@ def _from_logit(values: Tensor) -> Tensor:
     return 2 * torch.sigmoid(values) - 1
 
 
-def fitted_grade(actor: Float[Tensor, "3 N"], plate: Float[Tensor, "3 N"]) -> Grade | None:
-    """The grade that turns the actor's texels into the plate's, colours in [−1, 1].
+def fitted_grade(actor: Skin, plate: Skin, normals: Float[Tensor, "3 R R"]) -> Grade | None:
+    """The grade that turns the actor's skin into the plate's.
 
-    Mean and spread are matched, which unlike a regression does not shrink the spread. None where
-    the two look alike, or where there is too little to compare.
+    First-order spherical harmonics of the face's normals (Ramamoorthi and Hanrahan 2001) where the
+    plate shows no skin of its own; what they leave over at the skin that it does show goes on
+    inwards as a membrane. None where the two look alike, or with too little to compare.
     """
-    if actor.shape[1] < 20 or float((actor - plate).mean(1).abs().max()) * 127.5 < ALIKE_CODES:
+    both = actor.known & plate.known & (normals.square().sum(0) > 0.5)
+    difference = (actor.colours - plate.colours)[:, both].mean(1).abs().max() * 127.5
+    if int(both.sum()) < ENOUGH_TEXELS or float(difference) < ALIKE_CODES:
         return None
-    x, y = _logit(actor), _logit(plate)
-    gain = (y.std(1) / x.std(1).clamp_min(1e-3)).clamp(*GAIN)
-    return Grade(gain, y.mean(1) - gain * x.mean(1))
+    gains, lights = [], []
+    for mine, theirs in zip(_logit(actor.colours), _logit(plate.colours), strict=True):
+        gain, light = _fitted_light(mine, theirs, normals, both)
+        gains.append(gain)
+        lights.append(light + membrane(theirs - gain * mine - light, both))
+    return Grade(torch.stack(gains), torch.stack(lights))
 
 
-def upper_chart(model: MorphableModel, size: int) -> Bool[Tensor, "R R"]:
-    """Texels above the repainted area: what both recordings show whatever is said."""
-    below = model.uv[model.lower_face & ~model.inside, 1].min()
-    rows = (torch.arange(size) + 0.5) / size
-    return (rows < below)[:, None].expand(size, size)
+def _fitted_light(
+    actor: Float[Tensor, "R R"],
+    plate: Float[Tensor, "R R"],
+    normals: Float[Tensor, "3 R R"],
+    both: Tensor,
+) -> tuple[Float[Tensor, ""], Float[Tensor, "R R"]]:
+    """Gain and offset of logits, the offset linear in the normal; robust least squares."""
+    x = actor[both]
+    around = x.mean()
+    design = torch.stack([torch.ones_like(x), *normals[:, both], x - around], 1)
+    target = plate[both] - x
+    # No prior on the constant: a recording may be as dark as it likes.
+    ridge = RIDGE * torch.diag(torch.tensor([0.0, 1.0, 1.0, 1.0, 1.0]))
+    weight = torch.ones_like(x)
+    solution = torch.zeros(5)
+    for _ in range(6):
+        weighted = design * weight[:, None]
+        solution = torch.linalg.solve(weighted.T @ design + ridge, weighted.T @ target)
+        weight = 1 / (1 + ((target - design @ solution) / OUTLIER_LOGITS).square())
+    gain = (1 + solution[4]).clamp(*GAIN)
+    light = solution[0] + (solution[1:4, None, None] * normals).sum(0)
+    return gain, light + (1 - gain) * around
+
+
+def membrane(values: Float[Tensor, "R R"], known: Tensor) -> Float[Tensor, "R R"]:
+    """Values where known, without pores; elsewhere the surface stretched between them.
+
+    Laplace's equation with the known texels as its border.
+    """
+    weight = known.numpy().astype(np.float32)
+    smooth = cv2.GaussianBlur(values.numpy() * weight, (0, 0), 1.0)
+    smooth = smooth / np.maximum(cv2.GaussianBlur(weight, (0, 0), 1.0), 1e-6)
+    border = np.clip(smooth, -FARTHEST_LOGITS, FARTHEST_LOGITS).ravel()
+    fixed = weight.ravel() > 0
+    cell = np.arange(fixed.size).reshape(known.shape)
+    pairs = np.concatenate(
+        [np.stack([cell[:, 1:], cell[:, :-1]], -1).reshape(-1, 2),
+         np.stack([cell[1:], cell[:-1]], -1).reshape(-1, 2)]
+    )  # fmt: skip
+    rows, columns = np.concatenate([pairs, pairs[:, ::-1]]).T
+    links = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(fixed.size,) * 2).tocsr()
+    laplacian = diags(np.asarray(links.sum(1)).ravel()) - links
+    held, free = diags(fixed.astype(float)), diags((~fixed).astype(float))
+    system = held @ identity(fixed.size) + free @ laplacian
+    stretched = spsolve(system.tocsc(), np.where(fixed, border, 0.0))
+    return torch.from_numpy(stretched.reshape(known.shape)).float()
 
 
 def plate_grades(
-    model: MorphableModel, bank: ReferenceBank, clip: Clip, track: Track
+    model: MorphableModel, face: Identity, skin: Skin, clip: Clip, track: Track
 ) -> tuple[Grade | None, ...]:
     """One grade a shot of the track, None where the plate is graded as the actor's footage.
 
-    Reads the clip once more, keeping a few windows of each shot.
+    Reads the clip once more, keeping a few face crops of each shot.
     """
-    chart = upper_chart(model, TEXTURE)
-    spread = torch.linspace(0, len(bank) - 1, min(FRAMES_A_SHOT, len(bank))).long()
-    actor, actor_weight = unwrap(bank.uv[spread].float(), bank.images[spread], TEXTURE)
-    grades = []
-    for uv, images in _shots(model, clip, track):
-        if not len(uv):
-            grades.append(None)
-            continue
-        plate, plate_weight = unwrap(uv, images, TEXTURE)
-        both = chart & (actor_weight > 1) & (plate_weight > 1)
-        grades.append(fitted_grade(actor[:, both], plate[:, both]))
-    return tuple(grades)
+    normals = normal_chart(model, face)
 
+    def graded(shot: int) -> Grade | None:
+        valid = torch.nonzero((track.shot == shot) & track.valid).flatten().numpy()
+        if not len(valid):
+            return None
+        return fitted_grade(skin, skin_of(model, clip, track, valid, hidden=True), normals)
 
-def _shots(model: MorphableModel, clip: Clip, track: Track) -> list[tuple[Tensor, Tensor]]:
-    """Texture coordinates and windows of a few valid frames of each shot."""
-    wanted: dict[int, int] = {}
-    for shot in range(len(track.crops)):
-        usable = torch.nonzero((track.shot == shot) & track.valid).flatten()
-        pick = np.linspace(0, len(usable) - 1, min(FRAMES_A_SHOT, len(usable))).astype(int)
-        wanted |= {int(usable[i]): shot for i in pick}
-    found: list[list[tuple[Tensor, Tensor]]] = [[] for _ in track.crops]
-    frames = range(track.start, track.start + max(wanted, default=-1) + 1)
-    for i, frame in enumerate(clip.frames(frames) if wanted else ()):
-        if i in wanted:
-            crop, here = track.crop(i), track.motion[i : i + 1]
-            camera = crop.camera(track.camera)
-            left, top = window_corner(model, track.identity, here, camera)[0]
-            size = WINDOW_WIDTH, WINDOW_HEIGHT
-            view = look(model, track.identity, here, camera.cropped(left, top, 1.0, *size))
-            window = cut(crop_image(frame.rgb, crop), left, top, *size)
-            image = torch.from_numpy(window.transpose(2, 0, 1).copy())[None]
-            found[wanted[i]].append((view.uv, image))
-    nothing = (torch.empty(0, 2, 1, 1), torch.empty(0, 3, 1, 1, dtype=torch.uint8))
-    return [
-        (torch.cat([uv for uv, _ in shot]), torch.cat([image for _, image in shot]))
-        if shot
-        else nothing
-        for shot in found
-    ]
+    return tuple(graded(shot) for shot in range(len(track.crops)))

@@ -20,6 +20,7 @@ from prior.bank import ReferenceBank, choose_references, distances
 from prior.composite import Painted, matte_of
 from prior.conditions import Conditions, observe, stacked
 from prior.grade import Grade
+from prior.skin import Skin
 from render.deferred import STRIDE, DeferredRenderer
 from render.neural_texture import NeuralTexture
 
@@ -28,13 +29,14 @@ BATCH = 4
 
 @dataclass(frozen=True)
 class Person:
-    """Face model, identity, texture, network and reference frames of one person."""
+    """Face model, identity, texture, network, reference frames and skin of one person."""
 
     model: MorphableModel
     identity: Identity
     renderer: DeferredRenderer
     texture: NeuralTexture
     bank: ReferenceBank
+    skin: Skin
 
 
 def paint(
@@ -113,12 +115,11 @@ def _paint_batch(
         left, top = window_corner(person.model, person.identity, here, camera, *size)[0]
         window = cut(crop_image(frame.rgb, crop), left, top, *size)
         image = torch.from_numpy(window.transpose(2, 0, 1).copy())[None].float() / 127.5 - 1
-        image = image if grade is None else grade.to_actor(image)
         seen_by = camera.cropped(left, top, 1.0, *size)
         parts.append(
             observe(
                 person.model, person.identity, here, seen_by, image, person.bank,
-                chosen[i : i + 1], sweep,
+                chosen[i : i + 1], sweep, grade,
             )
         )  # fmt: skip
         corners.append((left, top))
@@ -128,7 +129,7 @@ def _paint_batch(
             made = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
         else:
             made = seen.render(person.renderer, person.texture)
-        made = made if grade is None else grade.to_plate(made.clamp(-1, 1))
+        made = made if grade is None else grade.to_plate(made.clamp(-1, 1), seen.uv)
     rgb = _coded(made)
     return {
         i: Painted(rgb[k], matte_of(seen.outer[k, 0].numpy()), *corners[k], track.crop(i))

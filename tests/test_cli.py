@@ -29,6 +29,7 @@ from media.clip import Clip
 from prior.corpus import gather_windows
 from prior.expression import load_driver
 from prior.renderer import untrained
+from prior.skin import skin_of
 from prior.train_renderer import training_clip
 
 ROOT = Path(__file__).parents[1]
@@ -217,7 +218,8 @@ def unlearned_actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texture = prior.texture(known.colours).features.detach()
     style = SpeakingStyle(load_driver().manner, "nothing")
     about = {"with_prior": False, "seed": 0}
-    actor = Actor(track.identity, texture, prior.weights, windows, style, about)
+    skin = skin_of(model, clip, track, np.arange(26), hidden=False)
+    actor = Actor(track.identity, texture, prior.weights, windows, skin, style, about)
     actor.save(folder, prior)
     return folder
 

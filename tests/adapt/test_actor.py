@@ -15,6 +15,7 @@ from core.errors import InputError
 from face3d.morphable import default_model
 from prior.manner import Manner, plain_manner
 from prior.renderer import RendererPrior, untrained
+from prior.skin import Skin
 from render.deferred import DeferredRenderer, RendererConfig
 
 MODEL = default_model()
@@ -44,6 +45,7 @@ def learned() -> Actor:
             k: v + 0.01 * torch.randn(v.shape, generator=random) for k, v in PRIOR.weights.items()
         },
         windows=painted_windows(speaking(4), frames=torch.tensor([3, 8, 9, 40])),
+        skin=Skin(torch.randn(3, 64, 64, generator=random), torch.rand(64, 64) > 0.5),
         style=SpeakingStyle(manner, "clip.mp4", 1.25, 0.5),
         about={"ticket": "t", "seed": 3},
     )
@@ -61,6 +63,8 @@ def test_an_actor_survives_the_folder(tmp_path: Path) -> None:
         torch.testing.assert_close(again.weights[name], value, atol=3e-5, rtol=0)
     for name in ("images", "corner", "frame"):
         assert torch.equal(getattr(again.windows, name), getattr(actor.windows, name)), name
+    assert torch.equal(again.skin.colours, actor.skin.colours)
+    assert torch.equal(again.skin.known, actor.skin.known)
     assert again.windows.crop_cameras == actor.windows.crop_cameras
     for name, value in vars(actor.windows.motion).items():
         assert torch.equal(value, getattr(again.windows.motion, name)), name

@@ -19,12 +19,16 @@ from media.pixels import Colour, pixel_format, planes_of_rgb
 from prior.bank import ReferenceBank
 from prior.composite import Painted, pasted
 from prior.person import Person, paint, window_size
+from prior.skin import TEXELS, Skin
 from render.deferred import STRIDE, DeferredRenderer, RendererConfig
 from render.neural_texture import NeuralTexture
 
 MODEL = default_model()
 WHO = somebody()
 MOTION = speaking(24)[torch.arange(0, 24, 4)]
+
+SKIN = Skin(torch.zeros(3, TEXELS, TEXELS), torch.zeros(TEXELS, TEXELS, dtype=torch.bool))
+"""Nobody asks for it where grades are given."""
 
 
 def frames() -> Iterator[Frame]:
@@ -48,7 +52,9 @@ def person() -> Person:
     v, u = torch.meshgrid(*[(torch.arange(128) + 0.5) / 128] * 2, indexing="ij")
     colours = texture_at(torch.stack([u, v])[None])[0]
     texture = NeuralTexture(torch.cat([colours, torch.zeros(13, 128, 128)]))
-    return Person(MODEL, WHO, DeferredRenderer(RendererConfig(widths=(8,) * 4)), texture, bank)
+    return Person(
+        MODEL, WHO, DeferredRenderer(RendererConfig(widths=(8,) * 4)), texture, bank, SKIN
+    )
 
 
 @pytest.fixture(scope="module")
