@@ -71,16 +71,20 @@ def sight(
 def without_strangers(seen: Sighting, known: Likeness | None = None) -> Sighting:
     """The sighting with nobody found in shots that show another person.
 
-    Without a `known` face the person is who fills most of the picture for most of the time.
+    The person is who looks most like the `known` face; without one, whoever fills most of the
+    picture for most of the time.
     """
     shots = [shot for shot in seen.shots() if seen.landmarks[shot].found.any()]
     looks = [likeness(seen.landmarks[shot]) for shot in shots]
     if known is None:
-        known = looks[int(np.argmax([_presence(seen.landmarks[shot]) for shot in shots]))]
+        right = np.argmax([_presence(seen.landmarks[shot]) for shot in shots])
+    else:
+        right = np.argmin([unlikeness(look, known) for look in looks])
     xy, depth = seen.landmarks.xy.copy(), seen.landmarks.depth.copy()
     for shot, look in zip(shots, looks, strict=True):
         many = seen.landmarks[shot].found.sum() >= MANY_FRAMES
-        if unlikeness(look, known) > (SAME_PERSON_MILLIMETRES if many else STRANGE_MILLIMETRES):
+        limit = SAME_PERSON_MILLIMETRES if many else STRANGE_MILLIMETRES
+        if unlikeness(look, looks[int(right)]) > limit:
             xy[shot], depth[shot] = np.nan, np.nan
     return replace(seen, landmarks=Landmarks(xy, depth))
 

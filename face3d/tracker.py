@@ -78,7 +78,9 @@ def track_clip(
 
     Raises InputError where no face is found.
     """
-    seen = sight(clip, frames, reporter)
+    model = model or default_model()
+    known = None if identity is None else likeness_of(model, identity)
+    seen = sight(clip, frames, reporter, known)
     return track_sighting(clip, seen, model, config, identity, reporter=reporter)
 
 
