@@ -11,7 +11,7 @@ from tyro.conf import Positional, subcommand
 
 from adapt.cli import Adapt
 from core.command import Verb, run_command
-from core.errors import AssetError, UsageError
+from core.errors import AssetError
 from prior.cli import Card, Prepare, Train
 
 Frames = Annotated[str | None, tyro.conf.arg(name="range", metavar="A:B")]
@@ -105,17 +105,20 @@ class Dub(Verb):
     """The dubbed shot; .mkv is lossless (FFV1), .mp4 and .mov are H.264."""
     frames: Frames = None
     """Frames to dub, A:B in seconds (0s:4s), frames (0:100) or timecode (tc:...)."""
-    strength: float = 1.0
-    """How wide the mouth opens; 1 is how this actor speaks."""
+    strength: str = "1"
+    """How far the mouth moves, 0 to 3; 1 is how this actor speaks. Or a file with a moment and a
+    strength in each line (`1.5s 0.8`), between which it changes evenly."""
     silence: Literal["original", "closed"] = "original"
     """Before the first and after the last word: the plate's own mouth, or a closed one."""
+    keep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="A:B ...")] = ()
+    """Ranges whose frames stay the plate's own, written as --range is."""
     json: bool = False
     """Print the sidecar on stdout."""
 
     def run(self) -> int:
-        if not 0 <= self.strength <= 3:
-            raise UsageError(f"--strength {self.strength} is not between 0 and 3; 1 is natural.")
-        return shot(self, self.speech, strength=self.strength, silence=self.silence)
+        return shot(
+            self, self.speech, strength=self.strength, silence=self.silence, keep=self.keep
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

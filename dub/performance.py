@@ -1,13 +1,12 @@
 """What the mouth does in every frame of a shot: the new line, the plate's own, or rest.
 
 Head, eyes and brows stay the plate's. Where the new line is silent before its first and after its
-last word, `silence` decides: `original` leaves the plate's frames as they are, `closed` shuts the
-mouth. Changes between the plate's mouth and the line's are ramped.
+last word, the direction decides: `original` leaves the plate's frames as they are, `closed` shuts
+the mouth. Changes between the plate's mouth and the line's are ramped.
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 import librosa
 import numpy as np
@@ -17,6 +16,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from core.errors import InputError
+from dub.direction import Direction
 from face3d.track import Track
 from media.audio import Audio
 from prior.expression import ExpressionModel
@@ -32,8 +32,6 @@ QUIET_DECIBELS = 40.0
 
 FINE = 512
 """Samples at 16 kHz that loudness is taken over: 32 ms, less than a frame of film."""
-
-Silence = Literal["original", "closed"]
 
 
 @dataclass(frozen=True)
@@ -62,36 +60,42 @@ def reenacting(track: Track) -> Performance:
 
 
 def speaking(
-    track: Track,
-    speech: Audio,
-    driver: ExpressionModel,
-    strength: float,
-    silence: Silence,
+    track: Track, speech: Audio, driver: ExpressionModel, direction: Direction
 ) -> Performance:
     """The mouth of `speech`, which starts with the track's first frame.
 
     Raises InputError for speech in which nothing is heard.
     """
     count, fps = len(track), track.fps
-    intent = strength * driver.mouth(speech, fps, count)
+    strength = torch.from_numpy(np.broadcast_to(direction.strength, count).astype(np.float32))
+    intent = strength[:, None] * driver.mouth(speech, fps, count)
     start, stop = spoken_span(speech)
     times = (np.arange(count) + 0.5) / float(fps)
     spoken = (times >= start - LEAD_SECONDS) & (times <= stop + LEAD_SECONDS)
-    valid = track.valid.numpy()
+    refused = reasons(track, direction)
+    free = np.array([not reason for reason in refused])
     line = intent
-    if silence == "closed":
+    if direction.silence == "closed":
         line = intent * torch.from_numpy(ramped(spoken)).float()[:, None]  # 0 is the closed mouth
-        share = ramped(valid)
-        reason = tuple("" if ok else "no face" for ok in valid)
+        share, reason = ramped(free), refused
     else:
-        share = ramped(spoken & valid)
+        share = ramped(spoken & free)
         reason = tuple(
-            "no face" if not ok else "" if part > 0 else "no speech"
-            for ok, part in zip(valid, share, strict=True)
+            why or ("" if part > 0 else "no speech")
+            for why, part in zip(refused, share, strict=True)
         )
     weight = torch.from_numpy(share).float()[:, None]
     mouth = weight * line + (1 - weight) * track.motion.mouth
     return Performance(mouth, intent, share, reason)
+
+
+def reasons(track: Track, direction: Direction) -> tuple[str, ...]:
+    """Why a frame stays the plate's whatever is said, "" for frames that may speak."""
+    kept = np.zeros(len(track), bool) if direction.kept is None else direction.kept
+    return tuple(
+        "no face" if not ok else "kept" if keep else ""
+        for ok, keep in zip(track.valid.numpy(), kept, strict=True)
+    )
 
 
 def ramped(active: Bool[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:

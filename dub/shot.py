@@ -18,7 +18,8 @@ from adapt.actor import Actor
 from core.errors import InputError, UsageError
 from core.progress import Reporter, reported
 from core.serial import save_json, unwritable
-from dub.performance import Performance, Silence, reenacting, speaking
+from dub.direction import Direction, Silence, kept_frames, strength_of
+from dub.performance import Performance, reenacting, speaking
 from dub.sidecar import clip_facts, file_hash, folder_hash, runs, sidecar_path
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
@@ -36,15 +37,19 @@ from prior.renderer import default_prior
 
 @dataclass(frozen=True)
 class Dubbing:
-    """What to dub: `speech` drives the mouth; without it the plate's own mouth is rendered anew."""
+    """What to dub: `speech` drives the mouth; without it the plate's own mouth is rendered anew.
+
+    `strength` and `keep` are written as on the command line, see `direction`.
+    """
 
     actor: Path
     plate: Path
     output: Path
     frames: range | None = None
     speech: Path | None = None
-    strength: float = 1.0
+    strength: str = "1"
     silence: Silence = "original"
+    keep: tuple[str, ...] = ()
 
 
 def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
@@ -55,6 +60,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     """
     clip = Clip.open(job.plate)
     frames = job.frames or range(len(clip))
+    direction = directed(job, clip, frames)
     check_output(job)
     prior = default_prior()
     actor = Actor.load(job.actor, prior)
@@ -69,7 +75,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     if speech is None:
         performance = reenacting(track)
     else:
-        performance = speaking(track, speech, actor.style.driver(), job.strength, job.silence)
+        performance = speaking(track, speech, actor.style.driver(), direction)
     performed_at = monotonic()
 
     grades = plate_grades(model, person.identity, person.skin, clip, track)
@@ -88,6 +94,13 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     document = describe(job, clip, frames, track, performance, seconds, warnings)
     save_json(sidecar_path(job.output), document)
     return document
+
+
+def directed(job: Dubbing, clip: Clip, frames: range) -> Direction:
+    """What the job's texts mean on its frames. Raises UsageError or InputError for a wrong one."""
+    strength = strength_of(job.strength, clip.fps, clip.timecode, frames)
+    kept = kept_frames(job.keep, clip.fps, len(clip), clip.timecode, frames)
+    return Direction(strength, job.silence, kept)
 
 
 def check_output(job: Dubbing) -> None:
@@ -159,7 +172,7 @@ def describe(
         "speech": None
         if job.speech is None
         else {"file": job.speech.name, "sha256": file_hash(job.speech)},
-        "settings": {"strength": job.strength, "silence": job.silence},
+        "settings": {"strength": job.strength, "silence": job.silence, "keep": list(job.keep)},
         "frames": len(frames),
         "fps": str(clip.fps),
         "passed_through": runs(performance.reason, frames.start),

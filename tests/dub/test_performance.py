@@ -9,6 +9,7 @@ from moving_head import somebody
 from moving_head import speaking as moving
 
 from core.camera import Camera
+from dub.direction import Direction
 from dub.performance import RAMP_FRAMES, ramped, speaking, spoken_span
 from face3d.track import Crop, Track
 from media.audio import Audio
@@ -60,7 +61,7 @@ def test_a_ramp_counts_frames_to_the_nearest_gap(seed: int) -> None:
 def test_before_and_after_the_line_the_plate_is_left_alone() -> None:
     """Kills a mouth that moves in silence: frames far from words are not painted, and say so."""
     plate = track(75)
-    shown = speaking(plate, heard(1.0, 2.0, 3.0), WIDE, 1.0, "original")
+    shown = speaking(plate, heard(1.0, 2.0, 3.0), WIDE, Direction())
     assert {shown.reason[i] for i in (0, 10, 65, 74)} == {"no speech"}
     assert shown.painted[25:50].all()
     assert torch.allclose(shown.mouth[37], torch.full((20,), 2.0))
@@ -69,7 +70,7 @@ def test_before_and_after_the_line_the_plate_is_left_alone() -> None:
 
 def test_a_closed_mouth_waits_for_the_line() -> None:
     """Kills --silence closed that shows the plate's old words, or that opens before the line."""
-    shown = speaking(track(75), heard(1.0, 2.0, 3.0), WIDE, 0.5, "closed")
+    shown = speaking(track(75), heard(1.0, 2.0, 3.0), WIDE, Direction(0.5, "closed"))
     assert shown.painted.all()
     assert float(shown.mouth[:15].abs().max()) == 0
     assert torch.allclose(shown.mouth[37], torch.full((20,), 1.0))
@@ -77,7 +78,7 @@ def test_a_closed_mouth_waits_for_the_line() -> None:
 
 def test_a_lost_face_is_passed_through_and_ramped_around() -> None:
     """Kills a faceless frame that is painted, or beside which the mouth jumps."""
-    shown = speaking(track(50, lost=(25,)), heard(0.0, 2.0, 2.0), WIDE, 1.0, "original")
+    shown = speaking(track(50, lost=(25,)), heard(0.0, 2.0, 2.0), WIDE, Direction())
     assert shown.reason[25] == "no face"
     assert shown.share[22:29].tolist() == [0.75, 0.5, 0.25, 0, 0.25, 0.5, 0.75]
 
@@ -87,3 +88,19 @@ def test_the_span_is_what_is_heard() -> None:
     start, stop = spoken_span(heard(1.0, 2.0, 3.0))
     assert start == pytest.approx(1.0, abs=0.04)
     assert stop == pytest.approx(2.0, abs=0.04)
+
+
+def test_kept_frames_are_the_plate_s_and_ramped_around() -> None:
+    """Kills a kept frame that is painted, a jump beside it, and a reason that does not tell."""
+    kept = np.zeros(50, bool)
+    kept[20:23] = True
+    shown = speaking(track(50), heard(0.0, 2.0, 2.0), WIDE, Direction(kept=kept))
+    assert set(shown.reason[20:23]) == {"kept"}
+    assert shown.share[16:27].tolist() == [1, 0.75, 0.5, 0.25, 0, 0, 0, 0.25, 0.5, 0.75, 1]
+
+
+def test_a_curve_opens_each_frame_by_its_own_strength() -> None:
+    """Kills one strength for the whole shot."""
+    curve = np.linspace(0, 1, 50)
+    shown = speaking(track(50), heard(0.0, 2.0, 2.0), WIDE, Direction(curve))
+    np.testing.assert_allclose(shown.intent[:, 0], 2 * curve, atol=1e-6)
