@@ -15,7 +15,13 @@ from typing import Annotated
 import torch
 import tyro
 
-from benchmarks.tracking import closures_section, real_section, truth_section
+from benchmarks.tracking import (
+    closures_section,
+    confidence_section,
+    real_section,
+    speed_section,
+    truth_section,
+)
 from benchmarks.tracking.workplace import Workplace
 from core.errors import ToolkitError
 from core.progress import Console
@@ -25,6 +31,8 @@ SECTIONS: Mapping[str, Callable[[Workplace], str]] = {
     "truth": truth_section.section,
     "real": real_section.section,
     "closures": closures_section.section,
+    "speed": speed_section.section,
+    "confidence": confidence_section.section,
 }
 
 

@@ -64,7 +64,10 @@ class Finding:
         )
 
 
-STAGES: Mapping[str, TrackerConfig] = {"landmarks": TrackerConfig()}
+STAGES: Mapping[str, TrackerConfig] = {
+    "landmarks": TrackerConfig(stage="landmarks"),
+    "photometric": TrackerConfig(stage="photometric"),
+}
 """Our tracker's stages."""
 
 Tracker = Callable[[Clip, Camera], Finding]

@@ -22,7 +22,7 @@ from face3d.track import camera_vertices
 from face3d.tracker import face_height, track_sighting
 from media.clip import Clip
 
-SECONDS = 8
+SECONDS = 4
 FIGURES = ("skin", "lips", "apart", "jitter", "valid")
 HEADINGS = (
     "", "frames", "stage", "skin residual", "lip residual", "lips from second detector px256",

@@ -20,7 +20,7 @@ from benchmarks.tracking.workplace import Workplace
 from evaluate.metrics.known import known_mean
 from face3d.landmarks import detect_landmarks
 from face3d.models.shelf import open_face_model
-from face3d.tracker import TrackerConfig, face_height
+from face3d.tracker import face_height
 from media.clip import Clip
 from scripts.acting.cast import CAST
 
@@ -74,7 +74,7 @@ def systems(place: Workplace) -> Mapping[str, Tracker]:
     """Every row's tracker. The peers' names begin lower down the table."""
     return {
         **{name: ours(config) for name, config in STAGES.items()},
-        "landmarks, ICT model": ours(TrackerConfig(), open_face_model(str(place.ict)).model),
+        "landmarks, ICT model": ours(STAGES["landmarks"], open_face_model(str(place.ict)).model),
         "solvePnP": perspective_fit(place.material("models", "mp_canonical_face_model.obj")),
         "mediapipe": landmarker(
             place.material("models", "mp_face_landmarker_v2_with_blendshapes.task")

@@ -97,3 +97,13 @@ CAST = (
         driver="markey_sad",
     ),
 )
+
+PROFILE = Role(
+    "profile",
+    identity=3,
+    look=Look(),
+    focal_per_side=2.3,
+    reach_degrees=(5, 70, 4),
+    driver="radio34_sad",
+)
+"""Turns further than a tracker of landmarks sees both eyes."""
