@@ -39,13 +39,15 @@ STRAIGHT = np.zeros(4)
 @dataclass(frozen=True)
 class Finding:
     """`rotation` [T 3 3], `lips` [T 40 2] pixels, `opening` [T] in any unit; NaN where nothing was
-    found, and throughout where a tracker does not tell. `wall` and `cpu` seconds."""
+    found, and throughout where a tracker does not tell. `focal` in
+    pixels; `wall` and `cpu` seconds."""
 
     rotation: Float[np.ndarray, "T 3 3"]
     lips: Float[np.ndarray, "T 40 2"]
     opening: Float[np.ndarray, " T"]
     confidence: Float[np.ndarray, " T"]
     valid: Bool[np.ndarray, " T"]
+    focal: float = np.nan
     wall: float = 0.0
     cpu: float = 0.0
 
@@ -59,8 +61,7 @@ class Finding:
             arrays = {name: kept[name] for name in kept.files}
         return Finding(
             *(arrays[name] for name in ("rotation", "lips", "opening", "confidence", "valid")),
-            wall=float(arrays["wall"]),
-            cpu=float(arrays["cpu"]),
+            *(float(arrays[name]) for name in ("focal", "wall", "cpu")),
         )
 
 
@@ -105,6 +106,7 @@ def finding_of(model: MorphableModel, track: Track) -> Finding:
         (local[:, UPPER_MIDDLE, 1] - local[:, LOWER_MIDDLE, 1]).clamp(min=0).double().numpy(),
         track.confidence.double().numpy(),
         track.valid.numpy(),
+        track.camera.focal,
     )
 
 

@@ -16,14 +16,17 @@ from scripts.acting.truth import Truth
 @dataclass(frozen=True)
 class Errors:
     """Per frame: `turned` degrees with the clip's constant turn taken off, `lips` px256 [T 40]; and
-    of the clip: the constant `turn` [3 3] from true to found head axes, the correlation of the
-    opening, the second difference of the lips over the truth's."""
+    of the clip: each frame's turn `apart` [T 3 3] from true to found head axes, `moving`, the lips'
+    error without each point's constant one, the correlation of the opening, the second difference
+    of the lips and the focal length over the truth's."""
 
     turned: Float[np.ndarray, " T"]
     lips: Float[np.ndarray, "T 40"]
     apart: Float[np.ndarray, "T 3 3"]
+    moving: float
     opening_corr: float
     jitter_ratio: float
+    focal_ratio: float
     found: float
 
     def turned_from(self, turn: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, " T"]:
@@ -36,14 +39,17 @@ def errors(finding: Finding, truth: Truth, pixels_per_px256: float) -> Errors:
     true = matrix_from_axis_angle(truth.rotation.double()).numpy()
     apart = true.swapaxes(1, 2) @ finding.rotation
     lips = truth.lips_pixels.double().numpy()
-    distance = np.linalg.norm(finding.lips - lips, axis=-1) / pixels_per_px256
+    off = (finding.lips - lips) / pixels_per_px256
+    distance = np.linalg.norm(off, axis=-1)
     known = np.isfinite(distance).all(1)
     return Errors(
         angles(apart @ mean_turn(apart).T),
         distance,
         apart,
+        float(np.nanmean(np.linalg.norm(off - np.nanmean(off, 0), axis=-1))),
         opening_corr(finding.opening, truth.opening_metres.double().numpy()),
         shake(finding.lips) / shake(np.where(known[:, None, None], lips, np.nan)),
+        finding.focal / truth.camera.focal,
         float(known.mean()),
     )
 

@@ -26,7 +26,7 @@ from scripts.acting.cast import CAST
 
 HEADINGS = (
     "", "rotation mean °", "worst °", "one turn for all °", "lips mean px256", "p95",
-    "opening corr", "jitter ×", "frames/s", "frames/CPU-s",
+    "moving part", "lens ×", "opening corr", "jitter ×", "frames/s", "frames/CPU-s",
 )  # fmt: skip
 
 
@@ -64,7 +64,8 @@ noise; their mouths move as tracked mouths of real clips did, retargeted by leas
 rotation is known up to one constant turn between the two models' axes: it is taken off per clip,
 or (third column) once for all performers of a row, so that errors which differ between faces and
 lenses count. Lips are MediaPipe's 40 points against the skin points of the performer at which
-calibration stills show them; jitter is their mean second difference over the truth's.
+calibration stills show them; the moving part is what is left when each point's constant error over
+the clip is taken off. Jitter, the lips' mean second difference, and lens are shares of the truth's.
 `landmarks` and `photometric` are our stages. Peers: `mediapipe` is its landmarker (v2) with the
 transformation that it gives itself; `solvePnP` fits MediaPipe's canonical face to the landmarks
 that our stage starts from, through the *true* lens; its lips are those raw landmarks."""
@@ -128,6 +129,8 @@ def row(name: str, of: list[Finding], judged: list[Errors], turn: np.ndarray) ->
         figure(known_mean(np.concatenate([each.turned_from(turn) for each in judged]))),
         figure(known_mean(lips.ravel())),
         figure(float(np.nanpercentile(lips, 95))),
+        figure(known_mean(np.array([each.moving for each in judged]))),
+        figure(known_mean(np.array([each.focal_ratio for each in judged]))),
         figure(known_mean(np.array([each.opening_corr for each in judged])), 3),
         figure(known_mean(np.array([each.jitter_ratio for each in judged]))),
         figure(frames / wall, 0),
