@@ -73,7 +73,6 @@ TRITON_MUTANTS = of_file(
     ("triton: last bits decide", "tl.floor(z / w * depth_steps + 0.5)", "z / w * depth_steps"),
     ("triton: tiles without columns", "tl.load(box + 1) > left", "tl.load(box + 1) > left + 3"),
     ("triton: frames read frame 0", "index = frame * count + face", "index = face"),
-    ("triton: no border", "mask=(row < height) & (column < width)", "mask=row < height"),
     ("triton: fused products", '{"enable_fp_fusion": False}', '{"enable_fp_fusion": True}'),
     ("triton: boxes behind", "(w > 0).all(-1)", "(w > 0).any(-1)"),
     ("triton: no culling", "torch.where(front_facing(corners)[..., None], box, 0)", "box"),

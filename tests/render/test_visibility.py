@@ -193,16 +193,21 @@ def ray_cast(points, triangles, camera):
     return torch.where(nearest.isfinite(), face, -1).int()[None]
 
 
-@backends
-def test_agrees_with_rays_on_a_soup_around_the_camera(backend):
-    """Kills every shortcut in homogeneous space: most triangles cross w = 0 or lie behind."""
+def soup(camera):
+    """Triangles all around the camera: most cross w = 0 or lie behind. Points, triangles, clip."""
     generator = torch.Generator().manual_seed(5)
-    camera = Camera(20.0, (14.0, 21.0), 31, 37)
     centre = torch.randn(120, 1, 3, generator=generator, dtype=torch.float64) * 2
     spread = torch.randn(120, 3, 3, generator=generator, dtype=torch.float64)
     points = (centre + spread).flatten(0, 1)
     triangles = torch.arange(360, dtype=torch.int32).view(120, 3)
-    clip = camera.clip_from_camera(points)[None]
+    return points, triangles, camera.clip_from_camera(points)[None]
+
+
+@backends
+def test_agrees_with_rays_on_a_soup_around_the_camera(backend):
+    """Kills every shortcut in homogeneous space."""
+    camera = Camera(20.0, (14.0, 21.0), 31, 37)
+    points, triangles, clip = soup(camera)
     crossing = (clip[0, :, 3] > 0).view(120, 3).sum(1) % 3 != 0
     expected = ray_cast(points, triangles, camera)
     assert crossing.sum() > 30
@@ -210,6 +215,21 @@ def test_agrees_with_rays_on_a_soup_around_the_camera(backend):
     assert (expected == -1).any()
     ids = visible_faces(clip, triangles, camera.height, camera.width, backend)
     assert_same_faces(ids, expected, clip, triangles)
+
+
+@TRITON
+def test_tritons_boxes_hold_what_their_triangles_cover():
+    """Kills boxes from corners that project to the wrong side: a tile would skip the triangle."""
+    from render.backends.triton_gpu import boxes_of
+
+    camera = Camera(20.0, (14.0, 21.0), 31, 37)
+    _, triangles, clip = soup(camera)
+    face = visible_faces(clip, triangles, camera.height, camera.width, "reference")[0]
+    row, column = (face >= 0).nonzero().unbind(1)
+    boxes = boxes_of(clip[:, triangles.long()], camera.height, camera.width)[0]
+    left, right, top, bottom = boxes[face[row, column].long()].unbind(1)
+    assert ((left <= column) & (column < right) & (top <= row) & (row < bottom)).all()
+    assert (boxes[:, 1] <= boxes[:, 0]).float().mean() > 0.3
 
 
 def test_compiled_loops_agree_with_the_specification():
@@ -285,7 +305,7 @@ def test_tiles_agree_with_the_specification(monkeypatch, tile):
 def test_the_kernel_compiles_for_gpus_without_fused_products(tmp_path):
     """Kills code that only the interpreter takes, and fused multiply-adds, which round an edge
     differently from its two sides. No device is needed to compile for one."""
-    script = [sys.executable, "-c", COMPILE]
+    script = [sys.executable, "-P", "-c", COMPILE]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(sys.path),
         "TRITON_CACHE_DIR": str(tmp_path),
