@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from core.progress import Reporter, Step
@@ -49,11 +49,17 @@ Motions = Mapping[str, Sequence[Float[np.ndarray, "_ M"]]]
 
 def mouths_of(track: Track) -> Float[np.ndarray, "T M"]:
     """A track's mouths 25 times a second; frames without a face are bridged."""
-    frames = np.flatnonzero(track.valid.numpy())
-    seconds = frames / float(track.fps)
+    return resampled(track.motion.mouth.numpy(), track.valid.numpy(), float(track.fps))
+
+
+def resampled(
+    mouth: Float[np.ndarray, "T M"], valid: Bool[np.ndarray, " T"], fps: float
+) -> Float[np.ndarray, "N M"]:
+    """Mouths 25 times a second, linearly between valid frames."""
+    frames = np.flatnonzero(valid)
+    seconds = frames / fps
     clock = np.arange(seconds[0], seconds[-1], 1 / RATE)
-    mouth = track.motion.mouth.numpy()[frames]
-    return np.stack([np.interp(clock, seconds, column) for column in mouth.T], 1)
+    return np.stack([np.interp(clock, seconds, column) for column in mouth[frames].T], 1)
 
 
 def supervised_contrast(

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from evaluate.metrics.lips import INNER_PAIRS
-from evaluate.metrics.sync import (
+from evaluate.metrics.loudness import (
     band_loudness,
     lip_signal,
-    measure_sync,
+    loudness_sync,
     shift_correlations,
     without_drift,
 )
@@ -56,7 +56,7 @@ def lips_of(loudness: np.ndarray, fps: Fraction) -> np.ndarray:
 def test_a_known_shift_comes_back_with_its_sign(fps: Fraction, late: int) -> None:
     """Kills a swapped sign, an off-by-one shift, and a rate taken as 25 or as an int."""
     loudness = syllables(20)
-    found = measure_sync(lips_of(loudness, fps), fps, sound_of(loudness, float(late / fps)), RATE)
+    found = loudness_sync(lips_of(loudness, fps), fps, sound_of(loudness, float(late / fps)), RATE)
     assert found.offset_frames == late
     assert found.confidence > 0.6
     assert found.margin > 0.2
@@ -83,13 +83,13 @@ def test_correlations_and_margin_equal_their_brute_force_twin() -> None:
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-12)
     # The best shift is 2, at index 17; shifts −1 to 5 are its neighbours.
     rivals = expected[:14] + expected[21:]
-    margin = measure_sync(face, fps, sound, RATE).margin
+    margin = loudness_sync(face, fps, sound, RATE).margin
     assert margin == pytest.approx(expected[17] - max(rivals), abs=1e-12)
 
 
 def test_unrelated_sound_earns_no_margin() -> None:
     """Kills a margin against the neighbouring shift or against the mean."""
-    found = measure_sync(
+    found = loudness_sync(
         lips_of(syllables(20), Fraction(25)), Fraction(25), sound_of(syllables(20, 7), 0.0), RATE
     )
     assert found.confidence < 0.4
@@ -105,7 +105,7 @@ def test_slow_drift_and_missing_faces_do_not_mislead() -> None:
     face[:, lower, 1] += np.linspace(0, 60, len(face))[:, None]
     face[100:130] = np.nan
     sound = sound_of(loudness * np.linspace(1, 0.3, len(loudness)), 0.12)
-    assert measure_sync(face, fps, sound, RATE).offset_frames == 3
+    assert loudness_sync(face, fps, sound, RATE).offset_frames == 3
 
 
 @pytest.mark.parametrize("seconds", [0, 0.02, 8])
@@ -113,16 +113,16 @@ def test_silence_still_lips_and_short_sound_have_no_offset(seconds: float) -> No
     """Kills an offset made of rounding noise."""
     fps = Fraction(25)
     silence = np.zeros(int(seconds * RATE))
-    assert math.isnan(measure_sync(lips_of(syllables(8), fps), fps, silence, RATE).offset_frames)
+    assert math.isnan(loudness_sync(lips_of(syllables(8), fps), fps, silence, RATE).offset_frames)
     still = lips_of(np.full(8000, 0.37), fps)
-    assert math.isnan(measure_sync(still, fps, sound_of(syllables(8), 0), RATE).margin)
+    assert math.isnan(loudness_sync(still, fps, sound_of(syllables(8), 0), RATE).margin)
 
 
 def test_one_and_two_frame_clips_do_not_fail() -> None:
     loudness = syllables(8)
     face = lips_of(loudness, Fraction(25))
     for frames in (1, 2):
-        measure_sync(face[:frames], Fraction(25), sound_of(loudness, 0), RATE)
+        loudness_sync(face[:frames], Fraction(25), sound_of(loudness, 0), RATE)
 
 
 def test_loudness_frames_tile_the_sound_exactly() -> None:
@@ -167,7 +167,7 @@ def test_a_real_speakers_offset_agrees_with_the_manifest_and_follows_a_shift() -
     with (CLIPS.parent / "manifest.csv").open() as file:
         rows = {row["file"]: row for row in csv.DictReader(file)}
     listed = int(rows["obama_edtalk.mp4"]["audio_late_by_frames25"])
-    found = measure_sync(landmarks, fps, sound, RATE)
+    found = loudness_sync(landmarks, fps, sound, RATE)
     assert abs(found.offset_frames - listed) <= 1
-    early = measure_sync(landmarks, fps, sound[5 * RATE // 25 :], RATE)
+    early = loudness_sync(landmarks, fps, sound[5 * RATE // 25 :], RATE)
     assert early.offset_frames == found.offset_frames - 5
