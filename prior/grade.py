@@ -110,22 +110,29 @@ def _fitted_light(
     normals: Float[Tensor, "3 R R"],
     both: Tensor,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "R R"]]:
-    """Gain and offset of logits, the offset linear in the normal; robust least squares."""
-    x = actor[both]
-    around = x.mean()
-    design = torch.stack([torch.ones_like(x), *normals[:, both], x - around], 1)
-    target = plate[both] - x
+    """Gain and offset of logits, the offset linear in the normal; robust.
+
+    What light does not explain is compared for the gain. Regression would shrink it, because two
+    recordings never lie on each other exactly, and a mouth in shrunken contrast is a blurred one;
+    matched spreads would take cast shadows for contrast. The geometric mean lies between.
+    """
+    pair = torch.stack([actor[both], plate[both]], 1)
+    design = torch.stack([torch.ones(len(pair)), *normals[:, both]], 1)
     # No prior on the constant: a recording may be as dark as it likes.
-    ridge = RIDGE * torch.diag(torch.tensor([0.0, 1.0, 1.0, 1.0, 1.0]))
-    weight = torch.ones_like(x)
-    solution = torch.zeros(5)
+    ridge = RIDGE * torch.diag(torch.tensor([0.0, 1.0, 1.0, 1.0]))
+    weight = torch.ones(len(pair), 1)
+    gain, shading = torch.tensor(1.0), torch.zeros(4)
     for _ in range(6):
-        weighted = design * weight[:, None]
-        solution = torch.linalg.solve(weighted.T @ design + ridge, weighted.T @ target)
-        weight = 1 / (1 + ((target - design @ solution) / OUTLIER_LOGITS).square())
-    gain = (1 + solution[4]).clamp(*GAIN)
-    light = solution[0] + (solution[1:4, None, None] * normals).sum(0)
-    return gain, light + (1 - gain) * around
+        weighted = design * weight
+        lit = torch.linalg.solve(weighted.T @ design + ridge, weighted.T @ pair)
+        rest = pair - design @ lit
+        spread = (weight * rest.square()).sum(0).sqrt().clamp_min(1e-3)
+        agreement = (weight[:, 0] * rest.prod(1)).sum() / spread.prod()
+        gain = (spread[1] / spread[0] * agreement.clamp_min(0).sqrt()).clamp(*GAIN)
+        shading = lit[:, 1] - gain * lit[:, 0]
+        error = rest[:, 1] - gain * rest[:, 0]
+        weight = (1 / (1 + (error / OUTLIER_LOGITS).square()))[:, None]
+    return gain, shading[0] + (shading[1:, None, None] * normals).sum(0)
 
 
 def membrane(values: Float[Tensor, "R R"], known: Tensor) -> Float[Tensor, "R R"]:
