@@ -66,6 +66,9 @@ class Track(Verb):
     export: Path | None = None
     """Also write the moving mesh and the camera for other programs: FILE.usd, .usda or .usdc,
     FILE.glb, or FILE.obj (one numbered file a frame, and FILE.chan)."""
+    start: Literal["landmarks", "deca"] = "landmarks"
+    """Where the fit starts: the landmarks' own depth, or the head poses of DECA, if you have
+    deca-pytorch and its weights (non-commercial)."""
     frames: Frames = None
     """Frames to track, A:B in seconds (0s:4s), frames (0:100) or timecode (tc:...)."""
     json: bool = False
@@ -74,6 +77,7 @@ class Track(Verb):
     def run(self) -> int:
         from dub.tracking import printed, track_measured, write_overlay
         from face3d.export.take import Take, writer_for
+        from face3d.initialiser import Deca
         from face3d.models.shelf import open_face_model
         from media.clip import Clip
 
@@ -81,7 +85,8 @@ class Track(Verb):
         clip = Clip.open(self.clip)
         face = open_face_model(self.face_model)
         frames = frames_of(clip, self.frames)
-        track, figures = track_measured(clip, frames, self.reporter, face.model)
+        start = Deca() if self.start == "deca" else None
+        track, figures = track_measured(clip, frames, self.reporter, face.model, start)
         track.save(self.output, {"source": clip.path.name, "face_model": face.facts})
         if self.overlay:
             write_overlay(clip, track, self.overlay, self.reporter, face.model)

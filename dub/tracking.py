@@ -15,6 +15,7 @@ from core.progress import Reporter, reported
 from evaluate.metrics.lips import LIPS
 from evaluate.metrics.temporal import jitter
 from evaluate.sheet import spread_indices
+from face3d.initialiser import Initialiser
 from face3d.landmarks import FaceMesh
 from face3d.morphable import MorphableModel, default_model
 from face3d.topology import LANDMARKS
@@ -36,12 +37,16 @@ MESH_COLOUR = (64, 224, 160)
 
 
 def track_measured(
-    clip: Clip, frames: range, reporter: Reporter, model: MorphableModel | None = None
+    clip: Clip,
+    frames: range,
+    reporter: Reporter,
+    model: MorphableModel | None = None,
+    initialiser: Initialiser | None = None,
 ) -> tuple[Track, dict[str, float | int | str | None]]:
     """The track and the contract's figures of it, on our face model unless told."""
     model = model or default_model()
     began = monotonic()
-    track = track_clip(clip, frames, model, reporter=reporter)
+    track = track_clip(clip, frames, model, reporter=reporter, initialiser=initialiser)
     seconds = monotonic() - began
     points = np.stack([crop_points(model, track, i) for i in range(len(track))])
     figures = {

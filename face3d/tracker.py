@@ -21,6 +21,7 @@ from core.errors import DivergedError
 from core.progress import Reporter
 from core.rotation import axis_angle_from_matrix
 from face3d.confidence import confidence_of
+from face3d.initialiser import Initialiser
 from face3d.landmarks import Landmarks
 from face3d.likeness import likeness_of
 from face3d.morphable import MorphableModel, default_model
@@ -73,6 +74,7 @@ def track_clip(
     config: TrackerConfig = TrackerConfig(),
     identity: Identity | None = None,
     reporter: Reporter | None = None,
+    initialiser: Initialiser | None = None,
 ) -> Track:
     """Track the face in `frames` of a clip. A known `identity` is kept, not fitted again.
 
@@ -81,6 +83,8 @@ def track_clip(
     model = model or default_model()
     known = None if identity is None else likeness_of(model, identity)
     seen = sight(clip, frames, reporter, known)
+    if initialiser is not None:
+        seen = initialiser(clip, seen)
     return track_sighting(clip, seen, model, config, identity, reporter=reporter)
 
 
