@@ -50,8 +50,8 @@ def section(place: Place) -> str:
     return "\n\n".join(
         [
             "## Closures",
-            "Forced alignment of GRID's words, and of what pocketsphinx recognises of strangers (so "
-            "the truth's own row is what can be reached there). Shut: an opening below "
+            "Forced alignment of GRID's words, and of what pocketsphinx recognises of strangers "
+            "(so the truth's own row is what can be reached there). Shut: an opening below "
             f"{SHUT_MILLIMETRES:g} mm (1 px256) from 40 ms before m, b or p to 20 ms after it. "
             "Vowels are the control: wide ones, in their middle frame.",
             table(HEADINGS, [row(f"{n}, {g}", tally) for (n, g), tally in tallies.items()]),

@@ -3,24 +3,19 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from benchmarks.speaking.place import Place
+from benchmarks.speaking.place import Place, regressed_lag
 from benchmarks.tracking.table import figure, table
 from core.progress import reported
 from evaluate.metrics.loudness import loudness_sync
 from evaluate.metrics.sync import measure_sync
-from face3d.lips import mouth_opening
-from face3d.morphable import default_model
 from face3d.track import Track
 from media.audio import load_audio
-from prior.alignment import estimate_lag
-from prior.expression import load_driver
 from prior.speech_corpus import HELD_OUT, SpeechExample, prepare_expression
 from prior.sync import CLOCK, HOP, REACH, SyncClip, SyncNetwork, clip_codes, clip_evidence
 from prior.sync_expert import expert_clips, load_expert
@@ -36,6 +31,8 @@ TEST = "test"
 SPOKEN_UNITS = -0.75
 """Loudness of a moment that counts as speech: 15 dB below the speech level."""
 EXCERPTS_SECONDS = (1.0, 2.0, 3.0, 5.0)
+APART_SECONDS = 10
+"""From one excerpt of a line to the next."""
 BELIEVED = 0.2
 """Confidence of `alignment.Lag` below which a test clip's lag is not known."""
 
@@ -72,11 +69,7 @@ def told_lag(example: SpeechExample) -> float | None:
     """By how many frames the regressor finds the sound late; None where it cannot tell."""
     if example.split != TEST:
         return example.lag_frames
-    track, audio = Track.load(example.track), load_audio(example.sound, mono=True)
-    start = Fraction(track.start) / track.fps
-    mouths = load_driver().mouth(audio, track.fps, len(track), start), track.motion.mouth
-    heard, seen = (mouth_opening(default_model(), mouth).numpy() for mouth in mouths)
-    lag = estimate_lag(heard, seen, track.fps)
+    lag = regressed_lag(Track.load(example.track), load_audio(example.sound, mono=True))
     return lag.frames if lag.confidence >= BELIEVED else None
 
 
@@ -158,7 +151,7 @@ def accuracies(place: Place) -> str:
                 figures = by_person(network, lines, moments, bar)
                 counts = [f"{seconds} s", str(len(figures))]
                 means = (np.nanmean([f[k] for f in figures.values()]) for k in range(3))
-                rows.append([f"{name}, {group}", *counts, *(figure(100 * m, 1) for m in means)])
+                rows.append([f"{name}, {group}", *counts, *(figure(100 * float(m), 1) for m in means)])
     return table(("network", "window", "people", "pairs %", "alone %", "cut %"), rows)
 
 
@@ -196,7 +189,7 @@ def offsets(place: Place) -> str:
         xy, fps = place.landmarks(line.example).xy, line.track.fps
         for seconds in EXCERPTS_SECONDS:
             frames = round(seconds * fps)
-            for first in range(0, len(xy) - frames + 1, max(frames, round(2 * fps))):
+            for first in range(0, len(xy) - frames + 1, max(frames, round(APART_SECONDS * fps))):
                 begin, end = first / fps, (first + frames) / fps
                 samples = sound.section(begin, end).samples[0]
                 for name, measure in (("judge", measure_sync), ("loudness", loudness_sync)):
