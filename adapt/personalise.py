@@ -141,7 +141,7 @@ def personalise(
         true = torch.cat([image for _, image in samples])
         features = state.texture(seen.uv, seen.inner)
         made = seen.render_features(state.renderer, features)
-        loss = renderer_loss(made, true, features, seen, config.loss)
+        loss = renderer_loss(made, true, features, true, seen, config.loss)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise DivergedError(f"adaptation diverged at step {step} (loss {value}).")

@@ -121,9 +121,7 @@ class Dub(Verb):
     """Print the sidecar on stdout."""
 
     def run(self) -> int:
-        return shot(
-            self, self.speech, strength=self.strength, silence=self.silence, keep=self.keep
-        )
+        return shot(self, self.speech, strength=self.strength, silence=self.silence, keep=self.keep)
 
 
 @dataclass(frozen=True, kw_only=True)

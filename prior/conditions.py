@@ -103,3 +103,11 @@ def tinted(
     colours = scaled(features[:, :3], conditions.inner, gain)
     features = torch.cat([colours, features[:, 3:]], 1)
     return replace(conditions, plate=plate, references=references), features
+
+
+def relit(
+    conditions: Conditions, image: Float[Tensor, "B 3 H W"], light: Grade
+) -> tuple[Conditions, Float[Tensor, "B 3 H W"]]:
+    """The same frames in another light than texture and references know, and their pictures."""
+    lit = light.to_plate(image, conditions.uv)
+    return replace(conditions, plate=lit * (1 - conditions.outer)), lit

@@ -77,6 +77,20 @@ class Grade:
         return result
 
 
+def random_grade(normals: Float[Tensor, "3 R R"], generator: torch.Generator) -> Grade:
+    """What a fitted grade may leave between two recordings: light from elsewhere, a touch of tint.
+
+    Training shows it to the renderer, which is to take the light of the plate around the mouth.
+    """
+
+    def some(count: int, spread: float) -> Tensor:
+        return spread * torch.randn(count, generator=generator)
+
+    level = some(1, 0.12) + some(3, 0.04)
+    along = (some(3, 0.25)[:, None, None] * normals).sum(0)
+    return Grade(1 + some(1, 0.08).clamp(-0.2, 0.2).expand(3), level[:, None, None] + along)
+
+
 def _logit(colours: Tensor) -> Tensor:
     return torch.logit((colours + 1) / 2, eps=0.5 / 255)
 

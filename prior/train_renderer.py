@@ -1,7 +1,8 @@
 """Train the rendering prior: one network, one texture a clip, many people.
 
 A sample is a frame of some person with references from the same clip, at least five frames away.
-Half of the samples are tinted, so that the network copies colour instead of knowing it.
+Half of the samples are tinted, so that the network copies colour instead of knowing it. One in four
+is lit otherwise than its references, so that it takes the light of the plate.
 """
 
 from collections import defaultdict
@@ -22,10 +23,12 @@ from face3d.unwrap import filled, unwrap
 from face3d.view import look
 from prior.bank import ReferenceBank, distances
 from prior.checkpoint import load_checkpoint, save_checkpoint
-from prior.conditions import Conditions, assembled, stacked, tinted
+from prior.conditions import Conditions, assembled, relit, stacked, tinted
 from prior.corpus import MARGIN, Windows, corpus_files, load_windows
+from prior.grade import random_grade
 from prior.losses import attention, gradient_l1, structural, weighted_l1
 from prior.renderer import RendererPrior
+from prior.skin import normal_chart
 from render.deferred import DeferredRenderer, RendererConfig
 from render.neural_texture import CHANNELS, COLOURS, SIZE
 from render.sampling import sample_texture
@@ -62,6 +65,7 @@ class TrainingClip:
     distance: Float[Tensor, "N N"]
     colours: Float[Tensor, "3 R R"]
     seen: Float[Tensor, "R R"]
+    normals: Float[Tensor, "3 S S"]
     about: dict[str, str]
 
 
@@ -86,7 +90,10 @@ def training_clip(windows: Windows, model: MorphableModel, about: dict[str, str]
     views = [look(model, identity, motion[i : i + 1], cameras[i]) for i in spread]
     uv = torch.cat([view.uv for view in views])
     colours, weight = unwrap(uv, windows.images[spread], SIZE)
-    return TrainingClip(about["person"], windows, outer, bank, distance, colours, weight, about)
+    normals = normal_chart(model, identity)
+    return TrainingClip(
+        about["person"], windows, outer, bank, distance, colours, weight, normals, about
+    )
 
 
 def draw_sample(
@@ -111,6 +118,23 @@ def draw_sample(
     view = look(model, clip.windows.identity, clip.windows.motion[index : index + 1], camera)
     outer = clip.outer[index : index + 1, None, rows, columns].float()
     return assembled(model, view, outer, image, clip.bank, chosen), image
+
+
+def relit_samples(
+    seen: Conditions,
+    images: Float[Tensor, "B 3 H W"],
+    normals: list[Float[Tensor, "3 S S"]],
+    generator: torch.Generator,
+) -> tuple[Conditions, Float[Tensor, "B 3 H W"]]:
+    """Every fourth of a batch of samples lit otherwise than its references; people's normals."""
+    parts, lit = [], []
+    for i, chart in enumerate(normals):
+        part, image = seen[i : i + 1], images[i : i + 1]
+        if i % 4 == 3:
+            part, image = relit(part, image, random_grade(chart, generator))
+        parts.append(part)
+        lit.append(image)
+    return stacked(parts), torch.cat(lit)
 
 
 def _start_colours(clip: TrainingClip) -> Tensor:
@@ -138,13 +162,18 @@ class PriorState(nn.Module):
 
 
 def renderer_loss(
-    made: Tensor, true: Tensor, features: Tensor, seen: Conditions, config: RendererTraining
+    made: Tensor,
+    true: Tensor,
+    features: Tensor,
+    colours: Tensor,
+    seen: Conditions,
+    config: RendererTraining,
 ) -> Float[Tensor, ""]:
-    """L1, edges and structure of the picture, and the texture's first channels as colours."""
+    """L1, edges and structure of the picture, and the texture's first channels as `colours`."""
     weight = attention(seen.outer, seen.mouth, config.lips)
     picture = weighted_l1(made, true, weight) + config.gradient * gradient_l1(made, true, weight)
     picture = picture + config.structure * structural(made, true, weight)
-    colour = weighted_l1(features[:, :COLOURS], true, seen.inner)
+    colour = weighted_l1(features[:, :COLOURS], colours, seen.inner)
     return (picture + config.colour * colour).mean()
 
 
@@ -203,9 +232,11 @@ def train_renderer(
         gain = 1 + 0.15 * torch.randn(len(true), 3, 1, 1, generator=generator).clamp(-2, 2)
         gain[::2] = 1
         seen, features = tinted(seen, features, gain)
-        true = (true + 1) * gain - 1
+        colours = (true + 1) * gain - 1
+        normals = [clips[t].normals for t in textures]
+        seen, true = relit_samples(seen, colours, normals, generator)
         made = seen.render_features(state.renderer, features)
-        loss = renderer_loss(made, true, features, seen, config)
+        loss = renderer_loss(made, true, features, colours, seen, config)
         if not bool(torch.isfinite(loss)):
             raise DivergedError(f"the prior diverged at step {step} (loss {float(loss)}).")
         optimiser.zero_grad(set_to_none=True)

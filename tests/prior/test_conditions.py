@@ -7,8 +7,10 @@ from painted_head import painted_windows
 from face3d.mask import swept_mask
 from face3d.morphable import default_model
 from prior.bank import ReferenceBank
-from prior.conditions import Conditions, observe, stacked, tinted
+from prior.conditions import Conditions, observe, relit, stacked, tinted
 from prior.corpus import Windows
+from prior.grade import random_grade
+from prior.skin import normal_chart
 
 MODEL = default_model()
 MOTION = speaking(40)[torch.tensor([0, 13, 39])]
@@ -78,3 +80,17 @@ def test_stacks_come_apart_again() -> None:
     for part, index in ((one, 0), (two, 1)):
         for name, value in vars(part).items():
             assert torch.equal(value, getattr(both[index : index + 1], name)), name
+
+
+def test_relighting_leaves_what_the_actor_knows() -> None:
+    """Kills references lit with the plate, and a plate that shows more than before: only what
+    surrounds the mouth and the picture to be made are in the new light."""
+    windows = painted_windows(MOTION)
+    picture = (windows.images[:1].float() / 127.5 - 1) * 0.9
+    seen = shown(windows, picture)
+    light = random_grade(normal_chart(MODEL, somebody()), torch.Generator().manual_seed(3))
+    changed, lit = relit(seen, picture, light)
+    assert torch.equal(changed.references, seen.references)
+    assert torch.equal(changed.plate, lit * (1 - seen.outer))
+    assert float((lit - picture).abs().mean()) > 0.02
+    assert float((light.to_actor(lit, seen.uv) - picture).abs().max()) < 0.02
