@@ -21,12 +21,13 @@ BUDGETS = {"draft": 45.0, "final": 180.0}
 class Adapt(Verb):
     """Learn an actor from a few seconds of footage: an actor folder and its report."""
 
-    actor: Path
-    """The clip that shows the actor speaking."""
+    actor: tyro.conf.UseAppendAction[tuple[str, ...]]
+    """A clip that shows the actor speaking, CLIP or CLIP@A:B for some of its frames. Repeat it for
+    more clips of the same person; the first one's light is the actor's, its last frames judge."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """The actor folder; beside the clip, named like it, unless told."""
+    """The actor folder; beside the first clip, named like it, unless told."""
     range: str | None = None
-    """Frames to learn from, A:B in seconds (0s:4s), frames (0:100) or timecode (tc:...)."""
+    """Frames of a single clip, A:B in seconds (0s:4s), frames (0:100) or timecode (tc:...)."""
     budget: str | None = None
     """Wall-clock time of the whole job, as 90s or 3m; decides over --quality."""
     quality: Literal["draft", "final"] = "final"
@@ -45,16 +46,16 @@ class Adapt(Verb):
         seconds = parse_seconds(self.budget) if self.budget else BUDGETS[self.quality]
 
         from adapt.pipeline import Adaptation, adapt
-        from media.clip import Clip
-        from media.timeline import parse_range
+        from adapt.takes import parse_takes
 
-        clip = Clip.open(self.actor)
-        frames = parse_range(self.range, clip.fps, len(clip), clip.timecode)
-        folder = self.output or self.actor.with_suffix(".actor")
+        if not self.actor:
+            raise UsageError("adapt needs a clip; name it with --actor CLIP.")
+        takes = parse_takes(self.actor, self.range)
+        folder = self.output or takes[0].clip.path.with_suffix(".actor")
         check_folder(folder)
         jobs = [(True, folder), (False, without_prior(folder))][: 1 + self.baseline]
         for prior, into in jobs:
-            job = Adaptation(self.actor, frames, seconds, self.seed, prior)
+            job = Adaptation(takes, seconds, self.seed, prior)
             try:
                 adapt(job, into, self.reporter)
             except InputError:

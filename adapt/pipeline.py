@@ -1,12 +1,13 @@
 """Learn an actor from seconds of footage. Read top to bottom, this is the method.
 
-clip ─▶ track ─▶ windows of the lower face ─▶ unprojected texture ─▶ fine-tuned prior
-     ─▶ how widely this actor speaks ─▶ actor folder and report
+clips ─▶ tracks with one identity ─▶ windows of the lower face ─▶ unprojected texture
+      ─▶ fine-tuned prior ─▶ how widely this actor speaks ─▶ actor folder and report
 """
 
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,8 +21,9 @@ from torch import Tensor
 from adapt.actor import SCHEMA, Actor, fingerprint, read_about, style_facts
 from adapt.personalise import Personalised, Personalising, held_out_conditions, personalise
 from adapt.report import compare, write_actor_report
-from adapt.speaking_style import learn_style
+from adapt.speaking_style import SpeakingStyle, learn_style
 from adapt.split import Split, split_frames
+from adapt.takes import Take, gathered, joined
 from core.errors import InputError
 from core.memory import peak_rss_mb
 from core.progress import Reporter, Step
@@ -29,10 +31,10 @@ from core.serial import save_json
 from face3d.models.shelf import OURS, open_face_model
 from face3d.morphable import MorphableModel, default_model
 from face3d.track import Track
-from face3d.tracker import track_clip
+from face3d.tracker import track_clips
 from media.clip import Clip
 from prior.bank import POSE_METRES, lip_positions
-from prior.corpus import MARGIN, Windows, gather_windows
+from prior.corpus import MARGIN, Windows
 from prior.renderer import RendererPrior, default_prior, untrained
 from prior.skin import skin_of
 from prior.train_renderer import TrainingClip, training_clip
@@ -52,10 +54,9 @@ REPORT_SECONDS_A_FRAME = 0.3
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What to learn from and how long."""
+    """What to learn from and how long. All takes show the same person; the first one rules."""
 
-    clip: Path
-    frames: range
+    takes: tuple[Take, ...]
     budget_seconds: float = 180.0
     seed: int = 0
     prior: bool = True
@@ -63,40 +64,43 @@ class Adaptation:
 
 
 def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
-    """Learn the actor seen in `job.clip` and write `folder`; an interrupted run goes on.
+    """Learn the actor seen in `job.takes` and write `folder`; an interrupted run goes on.
 
     Raises InputError for footage without a usable face, DivergedError if learning diverges.
     """
     started = monotonic()
-    clip = Clip.open(job.clip)
     prior = default_prior() if job.prior else untrained(job.seed)
-    ticket = _ticket(job, clip, prior)
+    ticket = _ticket(job, prior)
     if (done := _finished(folder, ticket)) is not None:
         reporter.say(f"{folder} already holds this actor; nothing to do.")
         return Actor.load(done, prior)
     work = _work_folder(folder, ticket)
     model = default_model()
 
-    track = _tracked(clip, job, work, model, reporter)
-    usable = np.flatnonzero(track.valid.numpy()) + track.start
-    seconds = len(job.frames) / float(clip.fps)
-    split = split_frames(usable, seconds)
+    tracks = _tracked(job, work, model, reporter)
+    takes, clip, track = job.takes, job.takes[0].clip, tracks[0]
+    usable = [np.flatnonzero(track.valid.numpy()) + track.start for track in tracks]
+    split = split_frames(usable[0], takes[0].seconds)
+    seconds = sum(take.seconds for take in takes)
     if seconds < ENOUGH_SECONDS:
         reporter.say(
             f"warning: {seconds:.1f} s of footage are few; with {ENOUGH_SECONDS:.0f} s or more the "
             "mouth has more shapes to learn from."
         )
-    fit = _training_clip(clip, track, model, _spread(split.fit, FIT_FRAMES))
-    judge = _training_clip(clip, track, model, split.held_out)
+    learned = _spread([split.fit, *usable[1:]], FIT_FRAMES)
+    fit = _training_clip(gathered(takes, tracks, model, learned), model, clip.path.stem)
+    judged = gathered(takes[:1], tracks[:1], model, [split.held_out])
+    judge = _training_clip(judged, model, clip.path.stem)
 
     prepared = monotonic() - started
     schedule = _schedule(job, prepared, len(split.held_out))
     outcome = _personalised(fit, judge, model, prior, schedule, work, reporter)
 
     skin = skin_of(model, clip, track, split.fit - track.start, hidden=False)
-    style = learn_style(clip, track, model)
-    about = _about(job, clip, ticket, outcome, split)
-    everything = _joined(fit.windows, judge.windows, model)
+    style = _learned_style(takes, tracks, model)
+    about = _about(job, ticket, outcome, sum(len(frames) for frames in learned))
+    # References of the finished actor: held-out frames have done their duty and join.
+    everything = _trimmed(joined([fit.windows, judge.windows]), model)
     actor = Actor(track.identity, outcome.texture, outcome.weights, everything, skin, style, about)
     honest = replace(actor, windows=_trimmed(fit.windows, model))
     seconds = {"prepare": prepared, "learn": schedule.seconds}
@@ -106,13 +110,15 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
     return actor
 
 
-def _ticket(job: Adaptation, clip: Clip, prior: RendererPrior) -> str:
-    """What makes two runs the same: the file's bytes, the range, the settings and the prior."""
+def _ticket(job: Adaptation, prior: RendererPrior) -> str:
+    """What makes two runs the same: the files' bytes, ranges, settings and the prior."""
     digest = hashlib.sha256()
-    with clip.path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    settings = [job.frames.start, job.frames.stop, job.budget_seconds, job.seed, job.prior]
+    for take in job.takes:
+        with take.clip.path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    ranges = [[take.frames.start, take.frames.stop] for take in job.takes]
+    settings = [ranges, job.budget_seconds, job.seed, job.prior]
     about = [settings, SCHEMA.version, version("redub"), fingerprint(prior)]
     digest.update(json.dumps(about).encode())
     return digest.hexdigest()
@@ -136,25 +142,45 @@ def _work_folder(folder: Path, ticket: str) -> Path:
 
 
 def _tracked(
-    clip: Clip, job: Adaptation, work: Path, model: MorphableModel, reporter: Reporter
-) -> Track:
-    kept = work / "track.safetensors"
-    if kept.exists():
-        return Track.load(kept)
-    track = track_clip(clip, job.frames, model, reporter=reporter)
-    track.save(kept)
-    return track
+    job: Adaptation, work: Path, model: MorphableModel, reporter: Reporter
+) -> tuple[Track, ...]:
+    """A track a take, with one identity. Raises InputError where a take shows no usable face."""
+    kept = [work / f"track_{index}.safetensors" for index in range(len(job.takes))]
+    if all(path.exists() for path in kept):
+        return tuple(Track.load(path) for path in kept)
+    footage = [(take.clip, take.frames) for take in job.takes]
+    tracks = track_clips(footage, model, reporter=reporter)
+    for take, track in zip(job.takes[1:], tracks[1:], strict=True):
+        if not bool(track.valid.any()):
+            raise InputError(
+                f"{take.clip.path} shows nobody that the mesh fits in {len(track)} frames; leave "
+                "it out or give a range in which the actor is seen."
+            )
+    for path, track in zip(kept, tracks, strict=True):
+        track.save(path)
+    return tracks
 
 
-def _spread(frames: np.ndarray, limit: int) -> np.ndarray:
-    return frames[np.unique(np.linspace(0, len(frames) - 1, min(limit, len(frames))).astype(int))]
+def _spread(frames: Sequence[np.ndarray], limit: int) -> list[np.ndarray]:
+    """At most about `limit` of all takes' frames, each take in proportion."""
+    share = min(1.0, limit / sum(len(take) for take in frames))
+    return [
+        take[np.unique(np.linspace(0, len(take) - 1, max(1, round(share * len(take)))).astype(int))]
+        for take in frames
+    ]
 
 
-def _training_clip(
-    clip: Clip, track: Track, model: MorphableModel, frames: np.ndarray
-) -> TrainingClip:
-    windows = gather_windows(clip, track, model, frames, MARGIN)
-    return training_clip(windows, model, {"person": clip.path.stem})
+def _training_clip(windows: Windows, model: MorphableModel, person: str) -> TrainingClip:
+    return training_clip(windows, model, {"person": person})
+
+
+def _learned_style(
+    takes: tuple[Take, ...], tracks: tuple[Track, ...], model: MorphableModel
+) -> SpeakingStyle:
+    """The manner of the take that shows the most speech: the longest one with sound."""
+    heard = [i for i, take in enumerate(takes) if take.clip.has_audio] or [0]
+    longest = max(heard, key=lambda i: int(tracks[i].valid.sum()))
+    return learn_style(takes[longest].clip, tracks[longest], model)
 
 
 def _schedule(job: Adaptation, prepared: float, held_out: int) -> Personalising:
@@ -214,34 +240,15 @@ def farthest_points(points: Tensor, count: int) -> Tensor:
     return torch.tensor(sorted(chosen))
 
 
-def _joined(fit: Windows, judge: Windows, model: MorphableModel) -> Windows:
-    """References of the finished actor: held-out frames have done their duty and join."""
-    motion = type(fit.motion)(
-        *(torch.cat(pair) for pair in zip(vars(fit.motion).values(), vars(judge.motion).values(),
-                                          strict=True))
-    )  # fmt: skip
-    both = Windows(
-        torch.cat([fit.images, judge.images]),
-        torch.cat([fit.corner, judge.corner]),
-        torch.cat([fit.frame, judge.frame]),
-        motion,
-        fit.identity,
-        fit.crop_cameras + judge.crop_cameras,
-    )
-    return _trimmed(both, model)
-
-
 def _about(
-    job: Adaptation, clip: Clip, ticket: str, outcome: Personalised, split: Split
+    job: Adaptation, ticket: str, outcome: Personalised, frames_fitted: int
 ) -> dict[str, Any]:
     return {
         "ticket": ticket,
         "redub": version("redub"),
-        "clip": clip.path.name,
-        "range": [job.frames.start, job.frames.stop],
-        "fps": str(clip.fps),
-        "seconds_of_footage": round(len(job.frames) / float(clip.fps), 3),
-        "frames_fitted": len(split.fit),
+        "takes": [take.facts() for take in job.takes],
+        "seconds_of_footage": round(sum(take.seconds for take in job.takes), 3),
+        "frames_fitted": frames_fitted,
         "budget_seconds": job.budget_seconds,
         "steps": outcome.steps[-1],
         "seed": job.seed,

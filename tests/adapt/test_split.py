@@ -6,6 +6,7 @@ import torch
 
 from adapt.pipeline import Adaptation, _ticket, farthest_points
 from adapt.split import SHORTEST_FRAMES, split_frames
+from adapt.takes import Take
 from core.errors import InputError
 from media.clip import Clip
 from prior.renderer import untrained
@@ -51,7 +52,7 @@ def test_few_frames_are_all_kept_and_none_twice() -> None:
 
 def test_another_prior_is_another_job(performer_clip: Clip) -> None:
     """Kills an actor taken for finished though the weights it differs from have been replaced."""
-    job = Adaptation(performer_clip.path, range(100))
-    first, second = (_ticket(job, performer_clip, untrained(seed)) for seed in (0, 1))
-    assert first == _ticket(job, performer_clip, untrained(0))
+    job = Adaptation((Take(performer_clip, range(100)),))
+    first, second = (_ticket(job, untrained(seed)) for seed in (0, 1))
+    assert first == _ticket(job, untrained(0))
     assert first != second
