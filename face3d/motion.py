@@ -17,8 +17,11 @@ SMOOTH_25FPS = Smoothness(rotation=0.004, across=0.0006, depth=0.004, mouth=0.8,
 Depth is a share of the distance: it shows as the face's scale.
 """
 
-Witness = Callable[[Fit, int], Information]
+Told = Callable[[Fit, int], Information]
 """What a window's pictures tell at a fit of its frames, in a step counted from 0."""
+
+Witness = Callable[[int, int, Observation], tuple[Observation, Told]]
+"""Asked for frames [start, stop) and what was seen there: corrects it, and tells more."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,12 @@ def fit_motion(
     shot: np.ndarray,
     fps: Fraction,
     runs: Runs,
-    witness: Callable[[int, int], Witness] | None = None,
+    witness: Witness | None = None,
 ) -> Fit:
     """Every frame's motion; a window's first frames are the last one's.
 
-    `witness(start, stop)` is asked for each window's pictures, in order; without it the landmarks
-    are all there is.
+    The `witness` is asked for one window after the other; without it the landmarks are all there
+    is.
     """
     smooth = smoothness(fit, fps)
     solved: list[Motion] = []
@@ -73,7 +76,7 @@ def fit_motion(
         part = replace(fit, motion=motion)
         look = Observation(seen.xy[here], seen.weight[here], seen.sigma)
         linked = np.concatenate([[False], shot[here][1:] == shot[here][:-1]])
-        told = witness(start, stop) if witness else None
+        look, told = witness(start, stop, look) if witness else (look, None)
         for step in range(runs.steps):
             pictures = told(part, step) if told else None
             part = motion_step(model, part, look, smooth, linked, known // 2, pictures)

@@ -25,9 +25,9 @@ from face3d.track import Identity, Motion
 FACING, GRAZING = 0.45, 0.15
 """Cosines between normal and view: samples count fully above, not at all below."""
 
-EVIDENCE = 0.1
-"""A sample's weight. Neighbours err together (light, texture, shape), so thousands of them are not
-thousands of measurements."""
+EVIDENCE = 0.25
+"""Weight of a sample of plain skin. Neighbours err together (light, texture, shape), so thousands
+of them are not thousands of measurements; where they are denser each counts less."""
 
 LIGHT_RIDGE = 0.02
 CELL_PIXELS, CELLS = 4.0, 128
@@ -134,7 +134,7 @@ def compare(look: Glance, picture: Picture, appearance: Appearance, level: int) 
     light = fit_light(colour, appearance.albedo, basis, weight, appearance.light, LIGHT_RIDGE)
     residual = colour - lit(appearance.albedo, light, basis)
     weight = trust * cauchy(residual, appearance.spread)
-    return Compared(residual, slope, EVIDENCE * weight, light)
+    return Compared(residual, slope, weight, light)
 
 
 def cauchy(residual: Float[Tensor, "P 3"], spread: Float[Tensor, "P"]) -> Float[Tensor, "P"]:
@@ -143,9 +143,11 @@ def cauchy(residual: Float[Tensor, "P 3"], spread: Float[Tensor, "P"]) -> Float[
     return 1 / (1 + error)
 
 
-def rows_of(compared: Compared) -> tuple[Float[Tensor, "P 2 2"], Float[Tensor, "P 2"]]:
+def rows_of(
+    compared: Compared, evidence: Float[Tensor, "P"]
+) -> tuple[Float[Tensor, "P 2 2"], Float[Tensor, "P 2"]]:
     """Per sample the factor F and the target f with FᵀF = Σ_c w ∇I ∇Iᵀ and Fᵀf = Σ_c w ∇I r."""
-    weighted = compared.slope * compared.weight[:, None, None]
+    weighted = compared.slope * (compared.weight * evidence)[:, None, None]
     tensor = weighted.mT @ compared.slope
     right = (weighted.mT @ compared.residual[..., None])[..., 0]
     a, b, d = tensor[:, 0, 0] + 1e-9, tensor[:, 0, 1], tensor[:, 1, 1] + 1e-9
@@ -220,7 +222,7 @@ def information(
         pose = motion[t : t + 1]
         look = glance(surface, normals[t], pose, camera)
         compared = compare(look, picture, appearance, level)
-        factor, target = rows_of(compared)
+        factor, target = rows_of(compared, EVIDENCE * surface.samples.area)
         rows = jacobian(surface, look, pose, camera, factor, shared).flatten(0, 1)
         left[t] = rows.T @ rows
         right[t] = target.flatten() @ rows

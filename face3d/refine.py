@@ -20,8 +20,17 @@ from torch import Tensor
 from core.camera import Camera
 from core.progress import Reporter, Silent, Step
 from face3d.appearance import Appearance, fit_appearance, harmonics
+from face3d.lip_line import (
+    INNER_LOWER,
+    INNER_UPPER,
+    Columns,
+    LipLine,
+    columns_of,
+    learn_lip_line,
+    seen_inner_lips,
+)
 from face3d.morphable import MorphableModel
-from face3d.motion import Runs, Witness, fit_motion
+from face3d.motion import Runs, Told, fit_motion
 from face3d.photometric import Surface, colours_at, compare, glance, information
 from face3d.picture import Picture
 from face3d.samples import surface_samples
@@ -50,6 +59,8 @@ class Refinement:
     runs: Runs = field(default_factory=lambda: Runs(size=120, overlap=12, steps=3))
     landmark_doubt: float = 2.0
     """How many times larger a single frame's landmark error counts, once pictures speak too."""
+    border_trust: float = 12.0
+    """How many times more inner lips weigh where the picture shows their border."""
     anchor: float = 0.2
     """How many times smaller the error of their mean over the key frames counts."""
     anchor_metres: float = 0.002
@@ -110,6 +121,16 @@ class Gallery:
         cameras = [self.track.crop(i).camera(full) for i in self.frames]
         return list(zip(cameras, self.pictures, strict=True))
 
+    def columns(self, seen: Observation) -> tuple[Columns, np.ndarray, np.ndarray]:
+        """Columns across the mouth, their landmarks in crop pixels, and their frames' places."""
+        shown = [i for i, picture in enumerate(self.pictures) if picture is not None]
+        crops = [self.track.crop(self.frames[i]) for i in shown]
+        corner = np.array([(crop.left, crop.top) for crop in crops])[:, None]
+        scale = np.array([crop.scale for crop in crops])[:, None, None]
+        xy = (seen.xy[shown].numpy() - corner) * scale
+        images = [p.levels[0] for p in self.pictures if p is not None]
+        return columns_of(images, xy), xy, np.array(shown)
+
 
 def refined(
     clip: Clip,
@@ -134,11 +155,14 @@ def refined(
     keys = key_frames(footage, usable, config.key_frames)
     surface = Surface.of(model, surface_samples(model), start.identity)
     held = Observation(seen.xy[keys.frames], seen.weight[keys.frames], seen.sigma)
+    columns, _, _ = keys.columns(held)
+    line = learn_lip_line(columns)
+    held = with_borders(line, keys, held, config.border_trust)
     part = replace(start, motion=start.motion[torch.tensor(keys.frames)])
     plain = Portrait(surface, appearance_of(surface, part, keys))
     part, portrait = fit_keys(model, part, held, keys, plain, focal_guess, config)
 
-    hearing = Hearing(footage, plain, portrait, start, config.runs.steps, reporter)
+    hearing = Hearing(footage, plain, portrait, start, line, config, reporter)
     fit = fit_motion(
         model,
         Fit(part.camera, part.identity, refocused(start, part.camera)),
@@ -157,6 +181,21 @@ def refined(
             portrait.appearance.albedo, portrait.appearance.light, hearing.before, hearing.after
         ),
     )
+
+
+def with_borders(line: LipLine, gallery: Gallery, seen: Observation, trust: float) -> Observation:
+    """The observation with inner lips where the pictures show their borders, and trusted there."""
+    if all(picture is None for picture in gallery.pictures):
+        return seen
+    columns, xy, shown = gallery.columns(seen)
+    inner = INNER_UPPER + INNER_LOWER
+    moved = (seen_inner_lips(line, columns, xy) - xy)[:, inner]
+    scale = np.array([gallery.track.crop(gallery.frames[i]).scale for i in shown])
+    corrected, weight = seen.xy.clone(), seen.weight.clone()
+    at = torch.from_numpy(shown)[:, None], torch.tensor(inner)
+    corrected[at] += torch.from_numpy(moved / scale[:, None, None])
+    weight[at] *= trust
+    return Observation(corrected, weight, seen.sigma)
 
 
 def fit_of(track: Track) -> Fit:
@@ -268,17 +307,18 @@ class Hearing:
         plain: Portrait,
         portrait: Portrait,
         start: Fit,
-        steps: int,
+        line: LipLine,
+        config: Refinement,
         reporter: Reporter | None,
     ) -> None:
         self.footage, self.plain, self.portrait = footage, plain, portrait
-        self.start, self.steps = start, steps
+        self.start, self.line, self.config = start, line, config
         self.reporter = reporter or Silent()
         self.before = torch.full((len(start.motion),), torch.nan)
         self.after = self.before.clone()
         self.began = monotonic()
 
-    def __call__(self, start: int, stop: int) -> Witness:
+    def __call__(self, start: int, stop: int, seen: Observation) -> tuple[Observation, Told]:
         window = Gallery(self.footage.track, range(start, stop), self.footage.window(start, stop))
         here = slice(start, stop)
         self.before[here] = photometric_residual(
@@ -287,11 +327,11 @@ class Hearing:
 
         def told(fit: Fit, step: int) -> Information:
             views = window.views(fit.camera)
-            if step == self.steps - 1:
+            if step == self.config.runs.steps - 1:
                 self.after[here] = photometric_residual(self.portrait, fit.motion, views)
                 seconds = monotonic() - self.began
                 self.reporter.step(Step("fit the pictures", stop, len(self.before), seconds))
             surface, appearance = self.portrait.surface, self.portrait.appearance
             return information(surface, fit.motion, views, appearance, int(step == 0))
 
-        return told
+        return with_borders(self.line, window, seen, self.config.border_trust), told
