@@ -18,19 +18,24 @@ from media.audio import silence
 from media.clip import Clip
 from media.frame import Frame
 from prior.composite import pasted
-from prior.grade import plate_grades
+from prior.grade import Grade, plate_grades
 from prior.person import Person, paint
 
 SILENCE_RATE = 16000
 
 
-def reenacted(person: Person, clip: Clip, track: Track, copying: bool = False) -> Iterator[Frame]:
+def reenacted(
+    person: Person,
+    clip: Clip,
+    track: Track,
+    grades: tuple[Grade | None, ...],
+    copying: bool = False,
+) -> Iterator[Frame]:
     """The track's frames with their own mouth motion rendered through the person.
 
     `copying` pastes the nearest reference instead of the network's picture: the copying baseline.
     """
     frames = clip.frames(range(track.start, track.start + len(track)))
-    grades = plate_grades(person.model, person.identity, person.skin, clip, track)
     for frame, painted in paint(person, frames, track, track.motion.mouth, grades, copying):
         yield frame if painted is None else pasted(frame, painted)
 
@@ -49,10 +54,11 @@ def compare(
 
     The other baseline, learning without the prior, costs a second adaptation: `evaluate` has it.
     """
+    grades = plate_grades(person.model, person.identity, person.skin, clip, track)
     systems = {
-        "redub": reenacted(person, clip, track),
-        "silent": reenacted(person, clip, silenced(track, style)),
-        "nearest_frame": reenacted(person, clip, track, copying=True),
+        "redub": reenacted(person, clip, track, grades),
+        "silent": reenacted(person, clip, silenced(track, style), grades),
+        "nearest_frame": reenacted(person, clip, track, grades, copying=True),
     }
     frames = range(track.start, track.start + len(track))
     shot = collect(clip.frames(frames), track, person.model, systems)

@@ -35,6 +35,7 @@ from media.clip import Clip
 from media.frame import Frame
 from prior.alignment import estimate_lag
 from prior.expression import load_driver
+from prior.grade import plate_grades
 from prior.person import Person
 from prior.renderer import RendererPrior, default_prior, untrained
 
@@ -77,14 +78,15 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
     performed_at = monotonic()
 
     truth = isinstance(job.driver, str)
+    grades = plate_grades(model, person.identity, person.skin, clip, track)
     systems: dict[str, Iterator[Frame]] = {
-        "redub": reenacted(person, clip, driven),
-        "silent": reenacted(person, clip, silenced(track, actor.style)),
+        "redub": reenacted(person, clip, driven, grades),
+        "silent": reenacted(person, clip, silenced(track, actor.style), grades),
     }
     if truth:
-        systems["nearest_frame"] = reenacted(person, clip, driven, copying=True)
+        systems["nearest_frame"] = reenacted(person, clip, driven, grades, copying=True)
         if (other := unlearned(job.actor)) is not None:
-            systems["no_prior"] = reenacted(other, clip, driven)
+            systems["no_prior"] = reenacted(other, clip, driven, grades)
     else:
         systems["original_frame"] = clip.frames(job.frames)
     plate = reported(clip.frames(job.frames), reporter, "render and measure", len(driven))
@@ -109,6 +111,7 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
         "range": [job.frames.start, job.frames.stop],
         "codec": f"none: compared before encoding, in {clip.pix_fmt}",
         "crop": CROP,
+        "grades": [None if grade is None else grade.facts() for grade in grades],
         "time": {
             "track": tracked_at - began,
             "perform": performed_at - tracked_at,

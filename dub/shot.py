@@ -91,7 +91,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     }
     for warning in warnings:
         reporter.say(f"warning: {warning}")
-    document = describe(job, clip, frames, track, performance, seconds, warnings)
+    document = describe(job, clip, frames, track, performance, grades, seconds, warnings)
     save_json(sidecar_path(job.output), document)
     return document
 
@@ -157,6 +157,7 @@ def describe(
     frames: range,
     track: Track,
     performance: Performance,
+    grades: tuple[Grade | None, ...],
     seconds: dict[str, float],
     warnings: list[str],
 ) -> dict[str, Any]:
@@ -180,6 +181,7 @@ def describe(
         "intent_opening_millimetres": [
             round(float(v), 2) for v in mouth_opening(model, performance.intent)
         ],
+        "grades": [None if grade is None else grade.facts() for grade in grades],
         "warnings": warnings,
         "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
     }

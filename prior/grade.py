@@ -60,6 +60,14 @@ class Grade:
         """The inverse."""
         return _from_logit((_logit(colours) - self.light_at(uv)) / self.gain[:, None, None])
 
+    def facts(self) -> dict[str, list[float]]:
+        """Gain, and the light's mean over the chart, for a record."""
+        light = self.light.mean((1, 2))
+        return {
+            "gain": [round(float(v), 3) for v in self.gain],
+            "light": [round(float(v), 3) for v in light],
+        }
+
     def light_at(self, uv: Float[Tensor, "B 2 H W"]) -> Float[Tensor, "B 3 H W"]:
         """The light on what a view shows; beside the face and in the mouth that of the skin near.
 
