@@ -139,7 +139,7 @@ class Offset:
 NEIGHBOURS = 6
 """Shifts to either side of the best that are the same offset: 0.12 s."""
 STILL = 1e-3
-"""Norm of codes a moment below which nothing moves."""
+"""Deviation of a stream's values below which nothing moves."""
 
 
 def find_offset(network: SyncNetwork, clip: SyncClip, reach: int = REACH) -> Offset:
@@ -148,16 +148,21 @@ def find_offset(network: SyncNetwork, clip: SyncClip, reach: int = REACH) -> Off
     Evidence is summed over the overlap and divided by the norms of both whole streams, so that a
     few moments at the ends of a short clip cannot outdo the rest.
     """
+    if still(clip.sound) or still(clip.lips[clip.known]):
+        return Offset(np.nan, np.nan, np.nan)
     heard, seen = clip_codes(network, clip)
     norms = float(heard.norm()), float(seen.norm())
-    if min(norms) <= STILL * len(heard) ** 0.5:
-        return Offset(np.nan, np.nan, np.nan)
     total = clip_evidence(heard, seen, reach).sum(0)
     scores = total.double().numpy() / (norms[0] * norms[1])
     best = int(scores.argmax())
     far = np.abs(np.arange(len(scores)) - best) > NEIGHBOURS
     margin = float(scores[best] - scores[far].max()) if far.any() else np.nan
     return Offset((best - reach + vertex(scores, best)) / CLOCK, float(scores[best]), margin)
+
+
+def still(stream: Float[Tensor, "N C"]) -> bool:
+    """Nothing there changes, or nothing is there."""
+    return len(stream) == 0 or bool((stream.std(0, correction=0) < STILL).all())
 
 
 def vertex(scores: Float[np.ndarray, " S"], best: int) -> float:

@@ -1,8 +1,8 @@
 """The judge that reports: are these lips, seen in a picture, in sync with this sound?
 
-It shares nothing with the expert that trains: phones of another's acoustic model instead of mel
-bands, landmarks detected afresh instead of tracked coefficients, a recurrent network, and another
-half of the training speech.
+It shares no input with the expert that trains: phones of another's acoustic model instead of mel
+bands, landmarks detected afresh instead of tracked coefficients; and it learned from the other half
+of who has spoken for long, from another seed, with smaller towers.
 """
 
 from collections.abc import Sequence
