@@ -26,7 +26,7 @@ from face3d.topology import LANDMARKS, tesselation
 from render.fragments import Fragments, interpolate, rasterize
 from render.mesh import vertex_normals
 
-SCHEMA = Schema("embedding", 1)
+SCHEMA = Schema("embedding", 2)
 """Its version counts the recipe, too: what an older one found is made anew."""
 
 VIEWS = (

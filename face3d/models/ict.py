@@ -27,6 +27,9 @@ ARRAYS = ("neutral", "identity", "expression", "expression_names", "faces", "fac
 _METRES = 0.01
 _FACE_VERTICES = 9409
 """The face's own vertices come first (the release's table of geometry)."""
+_MOUTH_SOCKET = range(11248, 13294)
+_EYE_SOCKETS = range(13294, 14062)
+"""Vertices of the skin's inner sides, which share a material with the neck (same table)."""
 _LIP_OUTLINE = (5708, 5695, 2081, 0, 4275, 6200, 6213, 6346, 6461, 5518, 5957, 5841)
 """The lips' outer contour among the release's 68 landmarks (numbers 49 to 60)."""
 _AJAR = "jawOpen"
@@ -60,6 +63,8 @@ def load_ict(path: Path, licence: str) -> Sculpt:
     if _AJAR not in release.names:
         raise InputError(f"{path} has no expression {_AJAR}; give a complete ICT-FaceKit.")
     part = np.array([_PARTS.get(name, Part.UNSEEN) for name in release.material])
+    for inner, kind in ((_MOUTH_SOCKET, Part.MOUTH), (_EYE_SOCKETS, Part.UNSEEN)):
+        part[np.isin(release.polygons[:, :3], inner).all(1) & (part == Part.SKIN)] = kind
     part[_on_lips(release.neutral, release.polygons, part)] = Part.LIPS
     eyes = part == Part.EYE
     part[on_irises(release.neutral * _METRES, release.polygons, eyes)] = Part.IRIS
