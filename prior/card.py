@@ -6,17 +6,36 @@ from typing import Any
 
 from core.errors import InputError
 from prior.expression import ExpressionModel, load_driver
+from prior.movement import Movement, load_movement
 from prior.renderer import RendererPrior, default_prior
+from prior.sync_expert import SyncExpert, load_expert
+from prior.sync_judge import SyncJudge, load_judge
 
 WHAT = {
     "renderer": "Rendering prior: paints a lower face from texture, warped references and plate.",
     "expression": "Speech model: moves the mouth's coefficients by what is heard.",
+    "sync_expert": "Sync expert: do these mouth coefficients speak this sound? For training.",
+    "sync_judge": "Sync judge: are these landmarks in sync with this sound? For reports.",
+    "movement": "Movement: a code of how a person moves the mouth. For training.",
+}
+LOADERS = {
+    "renderer": RendererPrior.load,
+    "expression": ExpressionModel.load,
+    "sync_expert": SyncExpert.load,
+    "sync_judge": SyncJudge.load,
+    "movement": Movement.load,
 }
 
 
 def shipped_cards() -> dict[str, dict[str, Any]]:
     """What each weight file that ships with redub says of itself."""
-    return {"renderer": default_prior().about, "expression": load_driver().about}
+    return {
+        "renderer": default_prior().about,
+        "expression": load_driver().about,
+        "sync_expert": load_expert().about,
+        "sync_judge": load_judge().about,
+        "movement": load_movement().about,
+    }
 
 
 def shipped_pages() -> str:
@@ -30,13 +49,13 @@ def shipped_pages() -> str:
 
 def card_of(path: Path) -> dict[str, dict[str, Any]]:
     """The same of one file. Raises InputError for a file that holds no weights of redub."""
-    try:
-        return {"renderer": RendererPrior.load(path).about}
-    except InputError as not_a_renderer:
+    refusals = []
+    for name, load in LOADERS.items():
         try:
-            return {"expression": ExpressionModel.load(path).about}
-        except InputError:
-            raise not_a_renderer from None
+            return {name: load(path).about}
+        except InputError as refusal:
+            refusals.append(refusal)
+    raise refusals[0]
 
 
 def markdown(cards: dict[str, dict[str, Any]]) -> str:
