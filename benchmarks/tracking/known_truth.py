@@ -18,7 +18,7 @@ class Errors:
     """Per frame: `turned` degrees with the clip's constant turn taken off, `lips` px256 [T 40]; and
     of the clip: each frame's turn `apart` [T 3 3] from true to found head axes, `moving`, the lips'
     error without each point's constant one, the correlation of the opening, the second difference
-    of the lips and the focal length over the truth's."""
+    of the lips and the focal length over the truth's; `gain`, found pitch and yaw per true ones."""
 
     turned: Float[np.ndarray, " T"]
     lips: Float[np.ndarray, "T 40"]
@@ -27,6 +27,7 @@ class Errors:
     opening_corr: float
     jitter_ratio: float
     focal_ratio: float
+    gain: Float[np.ndarray, "2"]
     found: float
 
     def turned_from(self, turn: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, " T"]:
@@ -42,14 +43,16 @@ def errors(finding: Finding, truth: Truth, pixels_per_px256: float) -> Errors:
     off = (finding.lips - lips) / pixels_per_px256
     distance = np.linalg.norm(off, axis=-1)
     known = np.isfinite(distance).all(1)
+    turn = mean_turn(apart)
     return Errors(
-        angles(apart @ mean_turn(apart).T),
+        angles(apart @ turn.T),
         distance,
         apart,
         float(np.nanmean(np.linalg.norm(off - np.nanmean(off, 0), axis=-1))),
         opening_corr(finding.opening, truth.opening_metres.double().numpy()),
         shake(finding.lips) / shake(np.where(known[:, None, None], lips, np.nan)),
         finding.focal / truth.camera.focal,
+        gain(finding.rotation @ turn.T, truth.rotation.double().numpy()),
         float(known.mean()),
     )
 
@@ -61,6 +64,15 @@ def mean_turn(apart: Float[np.ndarray, "T 3 3"]) -> Float[np.ndarray, "3 3"]:
         return np.full((3, 3), np.nan)
     u, _, vt = np.linalg.svd(known.mean(0))
     return u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+
+
+def gain(found: Float[np.ndarray, "T 3 3"], true: Float[np.ndarray, "T 3"]) -> np.ndarray:
+    """Slopes of found pitch and yaw (axis-angle's first two) against the true ones."""
+    known = np.isfinite(found).all((1, 2))
+    if not known.any():
+        return np.full(2, np.nan)
+    turned = axis_angle_from_matrix(torch.from_numpy(found[known])).numpy()
+    return np.array([np.polyfit(true[known, axis], turned[:, axis], 1)[0] for axis in (0, 1)])
 
 
 def angles(turns: Float[np.ndarray, "T 3 3"]) -> Float[np.ndarray, " T"]:

@@ -25,7 +25,8 @@ from media.clip import Clip
 from scripts.acting.cast import CAST
 
 HEADINGS = (
-    "", "rotation mean °", "worst °", "one turn for all °", "lips mean px256", "p95",
+    "", "rotation mean °", "worst °", "one turn for all °", "pitch ×", "yaw ×",
+    "lips mean px256", "p95",
     "moving part", "lens ×", "opening corr", "jitter ×", "frames/s", "frames/CPU-s",
 )  # fmt: skip
 
@@ -65,7 +66,8 @@ rotation is known up to one constant turn between the two models' axes: it is ta
 or (third column) once for all performers of a row, so that errors which differ between faces and
 lenses count. Lips are MediaPipe's 40 points against the skin points of the performer at which
 calibration stills show them; the moving part is what is left when each point's constant error over
-the clip is taken off. Jitter, the lips' mean second difference, and lens are shares of the truth's.
+the clip is taken off. Pitch and yaw are slopes of found against true angles; lens and jitter (the
+lips' mean second difference) are shares of the truth's.
 `landmarks` and `photometric` are our stages. Peers: `mediapipe` is its landmarker (v2) with the
 transformation that it gives itself; `solvePnP` fits MediaPipe's canonical face to the landmarks
 that our stage starts from, through the *true* lens; its lips are those raw landmarks."""
@@ -127,6 +129,7 @@ def row(name: str, of: list[Finding], judged: list[Errors], turn: np.ndarray) ->
         figure(known_mean(turned)),
         figure(float(np.nanmax(turned))),
         figure(known_mean(np.concatenate([each.turned_from(turn) for each in judged]))),
+        *(figure(known_mean(np.array([each.gain[axis] for each in judged]))) for axis in (0, 1)),
         figure(known_mean(lips.ravel())),
         figure(float(np.nanpercentile(lips, 95))),
         figure(known_mean(np.array([each.moving for each in judged]))),

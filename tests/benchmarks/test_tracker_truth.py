@@ -1,5 +1,7 @@
 """Figures of trackers: errors against a truth that the test makes up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,13 @@ def test_a_turn_shared_by_several_clips_leaves_what_differs(truth: Truth) -> Non
     for each in both:
         assert each.turned.max() < 1e-4
         assert each.turned_from(shared) == pytest.approx(np.full(FRAMES, 2.0), abs=1e-3)
+
+
+def test_a_pitch_that_is_flattened_shows_as_a_slope(truth: Truth) -> None:
+    """Kills slopes taken before the constant turn is off, and axes that are swapped."""
+    flat = replace(truth, rotation=truth.rotation * torch.tensor([0.7, 1.0, 1.0]))
+    found = errors(told(flat, turned(8, 0, 0)), truth, 1.0)
+    assert found.gain == pytest.approx([0.7, 1.0], abs=0.03)
 
 
 def test_lips_count_in_px256_and_shaking_counts_twice_where_it_is_doubled(truth: Truth) -> None:
