@@ -70,12 +70,13 @@ def write(take: Take, path: Path) -> None:
         attributes.TEXCOORD_0 = buffer.add(uv, gltf.VEC2, gltf.ARRAY_BUFFER)
     units = face.units
     shapes = (face.sculpt.expression / units[:, None, None]).numpy()
+    morphs = [{"POSITION": buffer.add(s[vertex], gltf.VEC3, gltf.ARRAY_BUFFER)} for s in shapes]
+    corners = triangles.astype(np.uint32).ravel()
     primitive = gltf.Primitive(
         attributes=attributes,
-        indices=buffer.add(triangles.astype(np.uint32).ravel(), gltf.SCALAR,
-                           gltf.ELEMENT_ARRAY_BUFFER),
-        targets=[{"POSITION": buffer.add(s[vertex], gltf.VEC3, gltf.ARRAY_BUFFER)} for s in shapes],
-    )  # fmt: skip
+        indices=buffer.add(corners, gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER),
+        targets=morphs,  # pyright: ignore[reportArgumentType]
+    )
     weights = (torch.cat([track.motion.mouth, track.motion.upper], -1) * units).numpy()
     document = gltf.GLTF2(
         asset=gltf.Asset(version="2.0", generator="redub", copyright=face.sculpt.licence),
