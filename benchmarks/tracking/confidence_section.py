@@ -26,7 +26,7 @@ from scripts.hardships import HARDSHIPS, Hardship, hardened, write_pictures
 BAD_PX256 = 2.5
 """A mean lip error from which on a frame had better not be used."""
 LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
-ROLES = ("soft light", "wide lens")
+ROLES = ("soft light",)
 PLOT = Path(__file__).parents[1] / "tracker_confidence.png"
 HEADINGS = (
     "", "frames", "kept %", "lips of kept px256", "95 % of kept", "lips of rejected px256",
