@@ -117,11 +117,21 @@ class Dub(Verb):
     """Before the first and after the last word: the plate's own mouth, or a closed one."""
     keep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="A:B ...")] = ()
     """Ranges whose frames stay the plate's own, written as --range is."""
+    style: Path | None = None
+    """A clip of someone speaking, whose range and posture the line is spoken with; the actor's own
+    footage unless told."""
     json: bool = False
     """Print the sidecar on stdout."""
 
     def run(self) -> int:
-        return shot(self, self.speech, strength=self.strength, silence=self.silence, keep=self.keep)
+        return shot(
+            self,
+            self.speech,
+            strength=self.strength,
+            silence=self.silence,
+            keep=self.keep,
+            style=self.style,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ plate ─▶ track (the actor's identity kept) ─▶ performance of the new lin
       ─▶ each frame painted and pasted into its own planes ─▶ output and sidecar
 """
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 
 from adapt.actor import Actor
+from adapt.speaking_style import SpeakingStyle, learn_style
 from core.errors import InputError, UsageError
 from core.progress import Reporter, reported
 from core.serial import save_json, unwritable
@@ -22,7 +24,7 @@ from dub.direction import Direction, Silence, kept_frames, strength_of
 from dub.performance import Performance, reenacting, speaking
 from dub.sidecar import clip_facts, file_hash, folder_hash, runs, sidecar_path
 from face3d.lips import mouth_opening
-from face3d.morphable import default_model
+from face3d.morphable import MorphableModel, default_model
 from face3d.track import Identity, Track
 from face3d.tracker import track_clip
 from media.audio import Audio, load_audio
@@ -50,6 +52,8 @@ class Dubbing:
     strength: str = "1"
     silence: Silence = "original"
     keep: tuple[str, ...] = ()
+    style: Path | None = None
+    """A clip of someone whose manner the line is spoken in, the actor's own unless told."""
 
 
 def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
@@ -66,6 +70,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     actor = Actor.load(job.actor, prior)
     model = default_model()
     person = actor.person(model, prior)
+    style = actor.style if job.style is None else style_of_clip(job.style, model, reporter)
     speech = None if job.speech is None else load_audio(job.speech)
     warnings = [] if speech is None else length_warnings(speech, len(frames) / float(clip.fps))
 
@@ -75,7 +80,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     if speech is None:
         performance = reenacting(track)
     else:
-        performance = speaking(track, speech, actor.style.driver(), direction)
+        performance = speaking(track, speech, style.driver(), direction)
     performed_at = monotonic()
 
     grades = plate_grades(model, person.identity, person.skin, clip, track)
@@ -101,6 +106,22 @@ def directed(job: Dubbing, clip: Clip, frames: range) -> Direction:
     strength = strength_of(job.strength, clip.fps, clip.timecode, frames)
     kept = kept_frames(job.keep, clip.fps, len(clip), clip.timecode, frames)
     return Direction(strength, job.silence, kept)
+
+
+def style_of_clip(path: Path, model: MorphableModel, reporter: Reporter) -> SpeakingStyle:
+    """The manner of whoever speaks in a clip. Raises InputError for one without a face or sound."""
+    clip = Clip.open(path)
+    if not clip.has_audio:
+        raise InputError(
+            f"--style {path} has no sound, and a manner of speaking is learned from both; "
+            "give a clip in which someone is heard."
+        )
+    seconds = range(min(len(clip), math.ceil(STYLE_SECONDS * clip.fps)))
+    return learn_style(clip, track_clip(clip, seconds, reporter=reporter), model)
+
+
+STYLE_SECONDS = 60
+"""No more of a style clip is looked at."""
 
 
 def check_output(job: Dubbing) -> None:
@@ -173,7 +194,12 @@ def describe(
         "speech": None
         if job.speech is None
         else {"file": job.speech.name, "sha256": file_hash(job.speech)},
-        "settings": {"strength": job.strength, "silence": job.silence, "keep": list(job.keep)},
+        "settings": {
+            "strength": job.strength,
+            "silence": job.silence,
+            "keep": list(job.keep),
+            "style": job.style and {"file": job.style.name, "sha256": file_hash(job.style)},
+        },
         "frames": len(frames),
         "fps": str(clip.fps),
         "passed_through": runs(performance.reason, frames.start),

@@ -1,6 +1,7 @@
 """A face crop as the tracker compares it: a small pyramid, sampled with its gradient."""
 
 from dataclasses import dataclass
+from typing import no_type_check
 
 import cv2
 import numba
@@ -28,6 +29,7 @@ class Picture:
 
 
 @numba.njit(cache=True, nogil=True)
+@no_type_check  # or the tests' shape checker would wrap it before it is compiled
 def sampled(
     image: UInt8[ndarray, "H W 3"], xy: Float32[ndarray, "P 2"]
 ) -> tuple[Float32[ndarray, "P 3"], Float32[ndarray, "P 3 2"], Float32[ndarray, "P"]]:
