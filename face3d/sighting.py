@@ -1,6 +1,7 @@
 """What a detector sees of one person in a run of frames, in one pass over the clip."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from core.errors import InputError
 from core.progress import Reporter, Silent, reported
+from face3d.evidence import Evidence, Examiner
 from face3d.follower import Follower
 from face3d.landmarks import Landmarks, collected
 from face3d.likeness import (
@@ -27,18 +29,26 @@ MANY_FRAMES = 5
 
 @dataclass(frozen=True)
 class Sighting:
-    """Landmarks of frames `start` to `start + T` of a clip; `cuts` count from `start`."""
+    """Landmarks of frames `start` to `start + T` of a clip; `cuts` count from `start`.
+
+    Landmarks that come from elsewhere bring no evidence of their own.
+    """
 
     start: int
     landmarks: Landmarks
     cuts: tuple[int, ...] = ()
+    evidence: Evidence | None = None
 
     def __len__(self) -> int:
         return len(self.landmarks)
 
-    def shots(self) -> Iterator[slice]:
-        edges = [0, *self.cuts, len(self)]
-        return (slice(first, stop) for first, stop in pairwise(edges))
+    def shots(self) -> list[slice]:
+        return shots_of(self.cuts, len(self))
+
+
+def shots_of(cuts: tuple[int, ...], frames: int) -> list[slice]:
+    """Runs of frames between cuts."""
+    return [slice(first, stop) for first, stop in pairwise([0, *cuts, frames])]
 
 
 def sight(
@@ -49,17 +59,19 @@ def sight(
     Raises InputError where no frame shows a face.
     """
     seen: list[np.ndarray | None] = []
-    with Follower(known) as follower:
+    with Follower(known) as follower, closing(Examiner()) as examiner:
 
         def watched() -> Iterator[Frame]:
             stream = clip.frames(frames)
             for frame in reported(stream, reporter or Silent(), "find the face", len(frames)):
                 seen.append(follower.follow(frame.rgb))
+                examiner.examine(frame.rgb, seen[-1])
                 yield frame
 
         # One decoding serves both: the search for cuts pulls the frames past the detector.
         cuts = tuple(cut - frames.start for cut in find_cuts(clip, watched()))
-    found = Sighting(frames.start, collected(seen), cuts)
+        evidence = examiner.evidence(shots_of(cuts, len(frames)))
+    found = Sighting(frames.start, collected(seen), cuts, evidence)
     if not found.landmarks.found.any():
         raise InputError(
             f"{clip.path} shows no face in {len(frames)} frames; "

@@ -20,7 +20,8 @@ from core.camera import Camera
 from core.errors import DivergedError
 from core.progress import Reporter
 from core.rotation import axis_angle_from_matrix
-from face3d.confidence import confidence_of
+from face3d.confidence import default_calibration
+from face3d.evidence import Evidence
 from face3d.initialiser import Initialiser
 from face3d.landmarks import Landmarks
 from face3d.likeness import likeness_of
@@ -63,6 +64,8 @@ class TrackerConfig:
     """A landmark's expected error; larger than its noise, because neighbours err together."""
     max_residual_px256: float = 6.0
     """Frames that the mesh fits worse than this are marked invalid."""
+    min_confidence: float = 0.3
+    """So are those whose lips are right with less than this probability, see `confidence`."""
     margin: float = 0.25
     """Room around the union of all faces of a shot, as a share of the face's height."""
 
@@ -135,6 +138,7 @@ def track_sighting(
         identity,
         camera,
     )
+    track = judged(track, seen.evidence, config)
     if config.stage == "landmarks":
         return track
     sigma = config.sigma_px256 * face_height(seen.landmarks) / FACE_PIXELS
@@ -147,6 +151,15 @@ def track_sighting(
         config.refinement,
         reporter,
     )
+
+
+def judged(track: Track, evidence: Evidence | None, config: TrackerConfig) -> Track:
+    """The track with the confidence that its pictures give; doubtful frames are not valid."""
+    if evidence is None:
+        return track
+    sure = torch.from_numpy(default_calibration().confidence(evidence)).float()
+    sure = torch.where(track.valid, sure, 0.0)
+    return replace(track, confidence=sure, valid=sure >= config.min_confidence)
 
 
 def guessed_camera(width: int, height: int, config: TrackerConfig) -> Camera:
@@ -195,6 +208,7 @@ def track_landmarks(
         raise DivergedError(f"the tracker diverged on {len(landmarks)} frames (mouth not finite).")
     found = torch.from_numpy(landmarks.found)
     residual = torch.where(found, residual, torch.inf).float()
+    fits = found & (residual < config.max_residual_px256)
     return Track(
         fps=fps,
         start=start,
@@ -203,9 +217,9 @@ def track_landmarks(
         shot=torch.from_numpy(shot),
         identity=Identity(fit.identity.shape.float(), fit.identity.offset.float()),
         motion=as_float(fit.motion),
-        valid=found & (residual < config.max_residual_px256),
+        valid=fits,
         residual=residual,
-        confidence=confidence_of(residual),
+        confidence=fits.float(),
     )
 
 

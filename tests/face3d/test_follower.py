@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from face3d.evidence import Evidence
 from face3d.faces import Box, FaceFinder, box_of
 from face3d.follower import Follower, View
 from face3d.landmarks import Landmarks, collected
@@ -138,10 +139,12 @@ def test_a_shot_of_somebody_else_shows_nobody(performer_landmarks: Landmarks) ->
     depth[20:] *= 1.5
     middle = xy[12:20].mean(1, keepdims=True)
     xy[12:20] = (xy[12:20] - middle) * [1.25, 1.0] + middle
-    kept = without_strangers(Sighting(0, Landmarks(xy, depth), (12, 20)))
+    sure = Evidence(*np.ones((3, 30)))
+    seen = Sighting(0, Landmarks(xy, depth), (12, 20), sure)
+    kept = without_strangers(seen)
     assert kept.landmarks.found.tolist() == [True] * 12 + [False] * 8 + [True] * 10
     known = likeness(Landmarks(xy[12:20], depth[12:20]))
-    other = without_strangers(Sighting(0, Landmarks(xy, depth), (12, 20)), known)
+    other = without_strangers(seen, known)
     assert other.landmarks.found.tolist() == [False] * 12 + [True] * 8 + [False] * 10
 
 
