@@ -539,6 +539,15 @@ MUTANTS = (
         ("last instead of best", "if error < best_error:", "if True:"),
         ("resumes from nothing", "    if checkpoint.exists():\n", "    if False:\n"),
     ),
+    *of_file(
+        "prior/phonemes.py",
+        "tests/prior/test_phonemes.py",
+        ("clock of another aligner", "STEPS_A_SECOND = 100", "STEPS_A_SECOND = 80"),
+        ("sound counted from its first sample", "start = float(audio.start)", "start = 0.0"),
+        ("best path through the lattice", "bestpath=False, ", ""),
+        ("half a text is enough", "== words\n    if fitted:", "!= []\n    if fitted:"),
+        ("pronunciations of another case", "add_word(word.lower(),", "add_word(word,"),
+    ),
 )  # fmt: skip
 
 
