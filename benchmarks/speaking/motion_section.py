@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from benchmarks.speaking.place import Place, Spoken, known, still
-from benchmarks.speaking.systems import SYSTEMS, Generator
+from benchmarks.speaking.systems import SYSTEMS, Generator, Ridge
 from benchmarks.speaking.under import babble, mixed, music
 from benchmarks.tracking.table import figure, table
 from core.progress import reported
@@ -40,7 +40,8 @@ def section(place: Place) -> str:
             for under, sound in sounds.items():
                 mouth = spoken(system, line, sound)
                 rows[name, under][line.person].append(pair(line, mouth))
-            rows[f"{name}, own manner", ""][line.person].append(pair(line, own(system, line)))
+            if not isinstance(system, Ridge):  # it knows no manners
+                rows[f"{name}, own manner", ""][line.person].append(pair(line, own(system, line)))
         rows["truth, still", ""][line.person].append(pair(line, still(line)))
     held = {line.person for line in place.lines if not line.stranger}
     return "\n\n".join(

@@ -149,9 +149,9 @@ def accuracies(place: Place) -> str:
                 moments = round(seconds * CLOCK)
                 bar = threshold_of([window_evidence(network, x, moments) for x in taught[name]])
                 figures = by_person(network, lines, moments, bar)
-                counts = [f"{seconds} s", str(len(figures))]
-                means = (np.nanmean([f[k] for f in figures.values()]) for k in range(3))
-                rows.append([f"{name}, {group}", *counts, *(figure(100 * float(m), 1) for m in means)])
+                rates = np.nanmean(list(figures.values()), 0)
+                shown = [figure(100 * float(rate), 1) for rate in rates]
+                rows.append([f"{name}, {group}", f"{seconds} s", str(len(figures)), *shown])
     return table(("network", "window", "people", "pairs %", "alone %", "cut %"), rows)
 
 
