@@ -36,5 +36,7 @@ class Workplace:
     def version(self) -> str:
         """What our own findings depend on: a digest of the tracker's code and weights."""
         folder = Path(next(iter(face3d.__path__)))
-        files = sorted([*folder.glob("*.py"), *folder.glob("*.safetensors")])
+        files = sorted(
+            [file for end in ("py", "json", "safetensors") for file in folder.glob(f"*.{end}")]
+        )
         return hashlib.sha1(b"".join(file.read_bytes() for file in files)).hexdigest()[:10]
