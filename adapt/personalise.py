@@ -32,6 +32,9 @@ from render.neural_texture import NeuralTexture
 
 BEST = Schema("best-so-far", 1)
 
+ALIKE = 1.01
+"""A later state this little worse is kept: few frames judge, and more learning shows on others."""
+
 
 @dataclass(frozen=True)
 class Personalising:
@@ -130,8 +133,8 @@ def personalise(
             curves["steps"].append(step)
             curves["fit"].append(average)
             curves["held_out"].append(error)
-            if error < best_error:
-                best, best_error = _copy(state), error
+            if error < ALIKE * best_error:
+                best, best_error = _copy(state), min(error, best_error)
         if over:
             break
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
