@@ -88,9 +88,9 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
             "mouth has more shapes to learn from."
         )
     learned = _spread([split.fit, *usable[1:]], FIT_FRAMES)
-    fit = _training_clip(gathered(takes, tracks, model, learned), model, clip.path.stem)
+    fit = training_clip(gathered(takes, tracks, model, learned), model, clip.path.stem)
     judged = gathered(takes[:1], tracks[:1], model, [split.held_out])
-    judge = _training_clip(judged, model, clip.path.stem)
+    judge = training_clip(judged, model, clip.path.stem)
 
     prepared = monotonic() - started
     schedule = _schedule(job, prepared, len(split.held_out))
@@ -168,10 +168,6 @@ def _spread(frames: Sequence[np.ndarray], limit: int) -> list[np.ndarray]:
         take[np.unique(np.linspace(0, len(take) - 1, max(1, round(share * len(take)))).astype(int))]
         for take in frames
     ]
-
-
-def _training_clip(windows: Windows, model: MorphableModel, person: str) -> TrainingClip:
-    return training_clip(windows, model, {"person": person})
 
 
 def _learned_style(

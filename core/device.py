@@ -1,10 +1,14 @@
-"""Choose the device once, and say why."""
+"""Choose the device once, say why, and bring values there. Whatever computes follows its inputs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor, nn
 
 from core.errors import AssetError, UsageError
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -29,3 +33,22 @@ def resolve_device(name: str = "auto") -> Device:
             )
         return Device(torch.device("cuda"), "asked for")
     raise UsageError(f"--device {name} is not one of auto, cpu, cuda; use --device auto.")
+
+
+def on_device(value: Value, device: torch.device) -> Value:
+    """The value with every tensor in it on the device: dataclasses, tuples and lists are rebuilt
+    where a tensor of theirs moves, modules are moved in place, anything else is returned."""
+    return _moved(value, device)
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor | nn.Module):
+        return value.to(device)
+    if isinstance(value, tuple | list):
+        return type(value)(_moved(item, device) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+        moved = {name: _moved(part, device) for name, part in parts.items()}
+        changed = {name: part for name, part in moved.items() if part is not parts[name]}
+        return replace(value, **changed) if changed else value
+    return value

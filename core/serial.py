@@ -91,6 +91,19 @@ def load_tensors(path: Path, schema: Schema) -> tuple[dict[str, Tensor], dict[st
         ) from error
 
 
+def load_header(path: Path, schema: Schema) -> dict[str, Any]:
+    """Only the header of what `save_tensors` wrote. Raises InputError for any other file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("redub", "{}"))
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"{path} is not a {schema.kind} file ({error}); make it again with redub."
+        ) from error
+    check_schema(path, header, schema)
+    return header
+
+
 def check_schema(path: Path, header: Mapping[str, Any], schema: Schema) -> None:
     """Refuse another kind of file, or one whose schema version differs from ours."""
     kind, version = header.get("kind"), header.get("schema")

@@ -139,7 +139,7 @@ def _person(clip: Clip, track: Track, model: MorphableModel) -> Person:
     """The prior showing this clip's face, its own frames as references."""
     prior = default_prior()
     windows = gather_windows(clip, track, model, np.flatnonzero(track.valid.numpy()))
-    known = training_clip(windows, model, {"person": clip.path.stem})
+    known = training_clip(windows, model, clip.path.stem)
     texture = prior.texture(start_colours(known, prior)).eval()
     skin = skin_of(model, clip, track, np.flatnonzero(track.valid.numpy()), hidden=False)
     renderer = prior.renderer().eval()

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from core.command import Verb
 from core.duration import parse_seconds
 from core.errors import UsageError
-from core.progress import Reporter
+from core.progress import Reporter, Silent
+
+if TYPE_CHECKING:
+    from prior.train_renderer import RendererTraining
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +29,22 @@ class Prepare(Verb):
     """Take only the manifest's rows of this split."""
     without: tuple[str, ...] = ()
     """Names (file stems) of clips to leave out."""
+    shard_size: int = 256
+    """Megabytes that a file of the corpus may have."""
+    quality: int | None = None
+    """1 to 100 keeps pictures as lossy WebP (95: a fifth of the size, 45 dB); lossless unless told.
+    """
 
     def run(self) -> int:
+        from prior.corpus import LOSSLESS
         from prior.prepare import list_sources, prepare
 
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise UsageError(f"--quality {self.quality} is not in 1 to 100; leave it out.")
+        if self.shard_size < 1:
+            raise UsageError(f"--shard-size {self.shard_size} holds nothing; give 1 MB or more.")
         sources = list_sources(self.footage, self.split, self.without)
-        for step in prepare(sources, self.output):
+        for step in prepare(sources, self.output, self.shard_size << 20, self.quality or LOSSLESS):
             self.reporter.say(f"{step.job} ({step.index}/{step.total})")
         print(self.output / "corpus.json")
         return 0
@@ -52,27 +65,64 @@ class Train(Verb):
     """What to learn from a speech corpus."""
     budget: str | None = None
     """Wall-clock time of the renderer's training, 50m unless told; speech takes fixed steps."""
+    steps: int | None = None
+    """The renderer's budget in steps instead: the same weights however fast the machine."""
+    batch: int | None = None
+    """Samples of a step of the renderer, in each process; 4 unless told."""
+    hold: int | None = None
+    """Clips that the renderer's training holds in memory (0.1 GB each); 40 unless told."""
+    device: Literal["auto", "cpu", "cuda"] | None = None
+    """Where the renderer is trained; auto unless told. One GPU a process: start several with
+    `torchrun --nproc-per-node N --no-python redub prior train ...`."""
+    tensorboard: bool = False
+    """Also write the renderer's curves and pictures for TensorBoard (`pip install .[curves]`)."""
     seed: int = 0
     """Seed of everything random."""
 
     def run(self) -> int:
         if corpus_kind(self.corpus) == "speech-corpus":
             return self._train_speech()
-        from prior.train_renderer import RendererTraining, train_renderer
+        from core.device import resolve_device
+        from prior.curves import Curves
+        from prior.ranks import joined
+        from prior.train_renderer import Grid, train_renderer
 
-        config = RendererTraining(parse_seconds(self.budget or "50m"), seed=self.seed)
-        reporter = self.reporter
-        for step in train_renderer(self.corpus, self.output, config):
-            reporter.step(step)
-        print(self.output / "renderer.safetensors")
+        config = self._renderer_config()
+        with joined(resolve_device(self.device or "auto").torch) as ranks:
+            reporter = self.reporter if ranks.leads else Silent()
+            curves = Curves(self.output, self.tensorboard) if ranks.leads else None
+            for event in train_renderer(self.corpus, self.output, config, ranks):
+                if curves:
+                    curves.add(event)
+                if not isinstance(event, Grid):
+                    reporter.step(event)
+            if curves:
+                curves.close()
+                print(self.output / "renderer.safetensors")
         return 0
 
-    def _train_speech(self) -> int:
+    def _renderer_config(self) -> "RendererTraining":
+        from prior.train_renderer import RendererTraining
+
+        if self.budget and self.steps:
+            raise UsageError("--budget and --steps are two budgets; give one of them.")
+        for flag, number in (("steps", self.steps), ("batch", self.batch), ("hold", self.hold)):
+            if number is not None and number < 1:
+                raise UsageError(f"--{flag} {number} trains nothing; give 1 or more.")
+        changes = {"steps": self.steps, "batch": self.batch, "hold": self.hold, "seed": self.seed}
         if self.budget:
-            raise UsageError(
-                f"--budget {self.budget} does not apply to a speech corpus, which is trained for "
-                "a fixed number of steps; leave it out."
-            )
+            changes["seconds"] = parse_seconds(self.budget)
+        return replace(
+            RendererTraining(), **{name: v for name, v in changes.items() if v is not None}
+        )
+
+    def _train_speech(self) -> int:
+        for flag in ("budget", "steps", "batch", "hold", "device", "tensorboard"):
+            if (value := getattr(self, flag)) not in (None, False):
+                raise UsageError(
+                    f"--{flag} {value} does not apply to a speech corpus, which is trained for "
+                    "a fixed number of steps; leave it out."
+                )
         if self.model != "expression":
             print(judge_trainer(self.model)(self.corpus, self.output, self.seed, self.reporter))
             return 0

@@ -1,29 +1,33 @@
-"""Footage prepared for training: tracks and lower-face windows, one file a clip.
+"""Footage prepared for training: lower-face windows of a clip, how they were seen, their sound.
 
-A corpus is a folder of `<clip>.safetensors` and `corpus.json`, which lists every clip with its
-person and rights. Preparing is resumable: a clip whose file stands there is skipped.
+As files: `<key>.json` (who, from where, under which rights, cameras), `<key>.track.safetensors`
+(motion and identity), `<key>.wav` (16 kHz, one channel) and a WebP picture a window. Masks are not
+kept: they follow from the track.
 """
 
+import io
 import json
-from collections.abc import Iterator
+import wave
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Int16, UInt8
+from safetensors.torch import load, save
 from torch import Tensor
 
 from core.camera import Camera
-from core.errors import InputError
-from core.serial import Schema, load_tensors, save_json, save_tensors
 from face3d.morphable import MorphableModel
-from face3d.track import Crop, Identity, Motion, Track
+from face3d.track import Identity, Motion, Track
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image, cut, window_corner
-from media.clip import Clip
+from media.footage import Footage
 
-SCHEMA = Schema("corpus-clip", 1)
+SOUND_HERTZ = 16000
+
+LOSSLESS = 101
+"""WebP quality beyond the lossy ones (1 to 100)."""
 
 MARGIN = 16
 """Pixels around a window that training may shift it by."""
@@ -56,7 +60,7 @@ class Windows:
 
 
 def gather_windows(
-    clip: Clip,
+    clip: Footage,
     track: Track,
     model: MorphableModel,
     frames: np.ndarray,
@@ -89,57 +93,93 @@ def gather_windows(
     )
 
 
-def save_windows(path: Path, track: Track, windows: Windows, about: dict[str, Any]) -> None:
-    """One corpus clip: the windows, and the crops by which they were cut."""
+@dataclass(frozen=True)
+class Sample:
+    """One stretch of a clip: its windows, its sound at `SOUND_HERTZ` if it has any, its origin."""
+
+    windows: Windows
+    sound: Int16[np.ndarray, "N"] | None
+    about: dict[str, Any]
+
+    def __getitem__(self, pick: list[int]) -> "Sample":
+        """Some of the windows, with all of the sound."""
+        windows, at = self.windows, torch.tensor(pick)
+        fewer = Windows(
+            windows.images[at],
+            windows.corner[at],
+            windows.frame[at],
+            windows.motion[at],
+            windows.identity,
+            tuple(windows.crop_cameras[i] for i in pick),
+        )
+        return Sample(fewer, self.sound, self.about)
+
+
+def encode_sample(sample: Sample, quality: int = LOSSLESS) -> dict[str, bytes]:
+    """A sample's files by the ends of their names; pictures as WebP of the given quality."""
+    windows = sample.windows
+    cameras = list(dict.fromkeys(windows.crop_cameras))
+    header = {
+        "about": sample.about,
+        "cameras": [vars(camera) for camera in cameras],
+        "camera_of_window": [cameras.index(camera) for camera in windows.crop_cameras],
+    }
     tensors = {
-        "images": windows.images,
         "corner": windows.corner,
         "frame": windows.frame,
         "identity_shape": windows.identity.shape,
         "identity_offset": windows.identity.offset,
         **{f"motion_{name}": value for name, value in vars(windows.motion).items()},
-        "shot": track.shot[windows.frame - track.start],
     }
-    header = {
-        "camera": vars(track.camera),
-        "crops": [vars(crop) for crop in track.crops],
-        "about": about,
-    }
-    save_tensors(path, SCHEMA, tensors, header)
+    contiguous = {name: value.contiguous() for name, value in tensors.items()}
+    files = {"json": json.dumps(header).encode(), "track.safetensors": save(contiguous)}
+    if sample.sound is not None:
+        files["wav"] = _wav(sample.sound)
+    for index, image in enumerate(windows.images):
+        files[f"{index:05d}.webp"] = _webp(image, quality)
+    return files
 
 
-def load_windows(path: Path) -> tuple[Windows, dict[str, Any]]:
-    """Raises InputError for a file that is not a corpus clip."""
-    tensors, header = load_tensors(path, SCHEMA)
-    camera = Camera(**{**header["camera"], "centre": tuple(header["camera"]["centre"])})
-    cameras = [Crop(**crop).camera(camera) for crop in header["crops"]]
-    names = ("rotation", "translation", "mouth", "upper")
+def decode_sample(files: dict[str, bytes]) -> Sample:
+    """What `encode_sample` wrote."""
+    header = json.loads(files["json"])
+    tensors = load(files["track.safetensors"])
+    cameras = [Camera(**{**c, "centre": tuple(c["centre"])}) for c in header["cameras"]]
+    motion = Motion(*(tensors[f"motion_{name}"] for name in Motion.__dataclass_fields__))
+    pictures = [files[name] for name in sorted(files) if name.endswith(".webp")]
     windows = Windows(
-        tensors["images"],
+        torch.stack([_picture(content) for content in pictures]),
         tensors["corner"],
         tensors["frame"],
-        Motion(*(tensors[f"motion_{name}"] for name in names)),
+        motion,
         Identity(tensors["identity_shape"], tensors["identity_offset"]),
-        tuple(cameras[int(shot)] for shot in tensors["shot"]),
+        tuple(cameras[i] for i in header["camera_of_window"]),
     )
-    return windows, header["about"]
+    sound = _sound(files["wav"]) if "wav" in files else None
+    return Sample(windows, sound, header["about"])
 
 
-def write_index(folder: Path, clips: list[dict[str, Any]]) -> None:
-    save_json(folder / "corpus.json", {"kind": "corpus", "schema": 1, "clips": clips})
+def _webp(image: UInt8[Tensor, "3 H W"], quality: int) -> bytes:
+    bgr = np.ascontiguousarray(image.permute(1, 2, 0).numpy()[..., ::-1])
+    return cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
 
 
-def read_index(folder: Path) -> list[dict[str, Any]]:
-    """The clips of a corpus. Raises InputError where there is none."""
-    try:
-        document = json.loads((folder / "corpus.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(
-            f"{folder} holds no corpus.json ({error}); make it with `redub prior prepare`."
-        ) from error
-    return document["clips"]
+def _picture(content: bytes) -> UInt8[Tensor, "3 H W"]:
+    bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert bgr is not None, "a window that does not decode"
+    return torch.from_numpy(np.ascontiguousarray(bgr[..., ::-1].transpose(2, 0, 1)))
 
 
-def corpus_files(folder: Path) -> Iterator[Path]:
-    for clip in read_index(folder):
-        yield folder / clip["file"]
+def _wav(sound: Int16[np.ndarray, "N"]) -> bytes:
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SOUND_HERTZ)
+        file.writeframes(sound.astype("<i2").tobytes())
+    return content.getvalue()
+
+
+def _sound(content: bytes) -> Int16[np.ndarray, "N"]:
+    with wave.open(io.BytesIO(content), "rb") as file:
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)

@@ -19,7 +19,7 @@ from torch import Tensor
 from face3d.anatomy import FACE_V
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Track
-from media.clip import Clip
+from media.footage import Footage
 from prior.skin import Skin, normal_chart, skin_of
 from render.sampling import sample_texture
 
@@ -182,7 +182,7 @@ def membrane(values: Float[Tensor, "R R"], known: Tensor) -> Float[Tensor, "R R"
 
 
 def plate_grades(
-    model: MorphableModel, face: Identity, skin: Skin, clip: Clip, track: Track
+    model: MorphableModel, face: Identity, skin: Skin, clip: Footage, track: Track
 ) -> tuple[Grade | None, ...]:
     """One grade a shot of the track, None where the plate is graded as the actor's footage.
 

@@ -14,7 +14,7 @@ from face3d.morphable import MorphableModel
 from face3d.track import Identity, Track
 from face3d.unwrap import unwrap
 from face3d.view import crop_image, look
-from media.clip import Clip
+from media.footage import Footage
 from render.fragments import interpolate, rasterize
 
 TEXELS = 64
@@ -39,7 +39,7 @@ class Skin:
 
 
 def skin_of(
-    model: MorphableModel, clip: Clip, track: Track, frames: Int[np.ndarray, "N"], hidden: bool
+    model: MorphableModel, clip: Footage, track: Track, frames: Int[np.ndarray, "N"], hidden: bool
 ) -> Skin:
     """The skin that some frames of a track (at least one; indices into it) show.
 

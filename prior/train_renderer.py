@@ -1,37 +1,53 @@
-"""Train the rendering prior: one network, one texture a clip, many people.
+"""Train the rendering prior: one network, a texture for each clip at hand, many people.
 
 A sample is a frame of some person with references from the same clip, at least five frames away.
 Half of the samples are tinted, so that the network copies colour instead of knowing it. One in four
 is lit otherwise than its references, so that it takes the light of the plate.
+
+A corpus may be larger than memory: some clips are held, and one after another gives way. A clip's
+own texture starts from its unprojected colours each time, as an actor's will, and is learned while
+the clip is held. What all clips share is the network and the texture's other features.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
+from core.device import on_device
 from core.errors import DivergedError
 from core.progress import Step
+from core.serial import load_header
 from face3d.mask import swept_mask
 from face3d.morphable import MorphableModel, default_model
 from face3d.unwrap import filled, unwrap
 from face3d.view import look
 from prior.bank import ReferenceBank, distances
-from prior.checkpoint import load_checkpoint, save_checkpoint
+from prior.checkpoint import SCHEMA as CHECKPOINT
+from prior.checkpoint import latest_checkpoint, load_checkpoint, save_together
 from prior.conditions import Conditions, assembled, relit, stacked, tinted
-from prior.corpus import MARGIN, Windows, corpus_files, load_windows
-from prior.grade import random_grade
+from prior.corpus import MARGIN, Sample, Windows
+from prior.grade import Grade, random_grade
 from prior.losses import attention, gradient_l1, structural, weighted_l1
+from prior.ranks import Ranks
 from prior.renderer import RendererPrior
 from prior.skin import normal_chart
+from prior.stream import Library, Place, Stream
 from render.deferred import DeferredRenderer, RendererConfig
 from render.neural_texture import CHANNELS, COLOURS, SIZE
 from render.sampling import sample_texture
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
+
+GRID_STEPS = 500
+"""Steps between two pictures of what training makes."""
 
 APART = 5
 """Frames between a target and its reference: nearer ones are copies of the answer."""
@@ -43,7 +59,14 @@ class RendererTraining:
 
     seconds: float = 3000.0
     """Wall-clock budget, counted over interruptions; the learning rate falls along it."""
+    steps: int | None = None
+    """Steps as the budget instead: the same result however long they take."""
     batch: int = 4
+    """Samples of a step, in each process."""
+    hold: int = 40
+    """Clips in memory at once, in each process."""
+    visit: int = 400
+    """Samples drawn of a clip, on average, before another takes its place."""
     network_rate: float = 5e-4
     texture_rate: float = 4e-3
     lips: float = 4.0
@@ -66,16 +89,15 @@ class TrainingClip:
     colours: Float[Tensor, "3 R R"]
     seen: Float[Tensor, "R R"]
     normals: Float[Tensor, "3 S S"]
-    about: dict[str, str]
+
+    def to(self, device: torch.device) -> "TrainingClip":
+        """Pictures, masks and geometry there; the numbers by which samples are drawn stay here."""
+        moved = on_device(self, device)
+        windows = replace(moved.windows, corner=self.windows.corner, frame=self.windows.frame)
+        return replace(moved, windows=windows, distance=self.distance, normals=self.normals)
 
 
-def load_clip(path: Path, model: MorphableModel) -> TrainingClip:
-    """A clip of a corpus, ready to train on."""
-    windows, about = load_windows(path)
-    return training_clip(windows, model, about)
-
-
-def training_clip(windows: Windows, model: MorphableModel, about: dict[str, str]) -> TrainingClip:
+def training_clip(windows: Windows, model: MorphableModel, person: str) -> TrainingClip:
     """Work out what every step needs again and again. The windows carry `MARGIN`."""
     cameras = [windows.camera(i) for i in range(len(windows))]
     motion, identity = windows.motion, windows.identity
@@ -91,15 +113,17 @@ def training_clip(windows: Windows, model: MorphableModel, about: dict[str, str]
     uv = torch.cat([view.uv for view in views])
     colours, weight = unwrap(uv, windows.images[spread], SIZE)
     normals = normal_chart(model, identity)
-    return TrainingClip(
-        about["person"], windows, outer, bank, distance, colours, weight, normals, about
-    )
+    return TrainingClip(person, windows, outer, bank, distance, colours, weight, normals)
 
 
 def draw_sample(
     clip: TrainingClip, model: MorphableModel, generator: torch.Generator
 ) -> tuple[Conditions, Float[Tensor, "1 3 H W"]]:
-    """A random frame through a randomly shifted window, with near but imperfect references."""
+    """A random frame through a randomly shifted window, with near but imperfect references.
+
+    Computed where the clip and the model are; the generator is the CPU's, so that a seed draws the
+    same samples on every device.
+    """
 
     def below(limit: int) -> int:
         return int(torch.randint(limit, (1,), generator=generator))
@@ -117,48 +141,119 @@ def draw_sample(
     chosen = nearest[torch.randint(len(nearest), (1, 2), generator=generator)]
     view = look(model, clip.windows.identity, clip.windows.motion[index : index + 1], camera)
     outer = clip.outer[index : index + 1, None, rows, columns].float()
-    return assembled(model, view, outer, image, clip.bank, chosen), image
+    return assembled(model, view, outer, image, clip.bank, chosen.to(image.device)), image
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of one step: of which slots, under which tint, lit by what (None: as they were)."""
+
+    seen: Conditions
+    true: Float[Tensor, "B 3 H W"]
+    slots: tuple[int, ...]
+    gain: Float[Tensor, "B 3 1 1"]
+    lights: tuple[Grade | None, ...]
+
+
+def draw_batch(
+    clips: list[TrainingClip], model: MorphableModel, size: int, generator: torch.Generator
+) -> Batch:
+    """Samples of random clips of random people; each second one tinted, each fourth relit."""
+    people: dict[str, list[int]] = defaultdict(list)
+    for slot, clip in enumerate(clips):
+        people[clip.person].append(slot)
+    groups = list(people.values())
+    samples, slots = [], []
+    for _ in range(size):
+        group = groups[int(torch.randint(len(groups), (1,), generator=generator))]
+        slots.append(group[int(torch.randint(len(group), (1,), generator=generator))])
+        samples.append(draw_sample(clips[slots[-1]], model, generator))
+    true = torch.cat([image for _, image in samples])
+    gain = 1 + 0.15 * torch.randn(size, 3, 1, 1, generator=generator).clamp(-2, 2)
+    gain[::2] = 1
+    lights = [
+        random_grade(clips[slot].normals, generator) if i % 4 == 3 else None
+        for i, slot in enumerate(slots)
+    ]
+    seen = stacked([conditions for conditions, _ in samples])
+    return on_device(Batch(seen, true, tuple(slots), gain, tuple(lights)), true.device)
 
 
 def relit_samples(
-    seen: Conditions,
-    images: Float[Tensor, "B 3 H W"],
-    normals: list[Float[Tensor, "3 S S"]],
-    generator: torch.Generator,
+    seen: Conditions, images: Float[Tensor, "B 3 H W"], lights: tuple[Grade | None, ...]
 ) -> tuple[Conditions, Float[Tensor, "B 3 H W"]]:
-    """Every fourth of a batch of samples lit otherwise than its references; people's normals."""
+    """The samples, those with a light of their own lit otherwise than their references."""
     parts, lit = [], []
-    for i, chart in enumerate(normals):
+    for i, light in enumerate(lights):
         part, image = seen[i : i + 1], images[i : i + 1]
-        if i % 4 == 3:
-            part, image = relit(part, image, random_grade(chart, generator))
+        if light is not None:
+            part, image = relit(part, image, light)
         parts.append(part)
         lit.append(image)
     return stacked(parts), torch.cat(lit)
 
 
-def _start_colours(clip: TrainingClip) -> Tensor:
-    return filled(clip.colours, clip.seen, torch.zeros_like(clip.colours))
+class Shared(nn.Module):
+    """What all clips share. Its gradients are averaged over processes; `forward` is one step."""
+
+    def __init__(self, config: RendererTraining) -> None:
+        super().__init__()
+        self.config = config
+        self.renderer = DeferredRenderer(RendererConfig())
+        self.features = nn.Parameter(torch.zeros(CHANNELS - COLOURS, SIZE, SIZE))
+
+    def forward(
+        self, batch: Batch, own: list[Tensor]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "B 3 H W"], Float[Tensor, "B 3 H W"]]:
+        """The loss, what is painted and what it should be; `own` are the samples' textures.
+
+        On a GPU the network computes in bfloat16; textures and losses stay in float32.
+        """
+        shared = torch.cat([torch.zeros_like(own[0][:COLOURS]), self.features])
+        seen = batch.seen
+        looked_up = [
+            sample_texture((texture + shared)[None], seen.uv[i : i + 1], seen.inner[i : i + 1])
+            for i, texture in enumerate(own)
+        ]
+        seen, features = tinted(seen, torch.cat(looked_up), batch.gain)
+        seen, true = relit_samples(seen, (batch.true + 1) * batch.gain - 1, batch.lights)
+        device = true.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            made = seen.render_features(self.renderer, features).float()
+        colours = (batch.true + 1) * batch.gain - 1
+        return renderer_loss(made, true, features, colours, seen, self.config), made, true
 
 
 class PriorState(nn.Module):
-    """Everything that training learns: the network, shared features, each clip's own texture."""
+    """Everything that training learns: what is shared, and the held clips' own textures by slot.
 
-    def __init__(self, clips: list[TrainingClip]) -> None:
+    `past` sums the textures of the clips that have given way, `gone` counts them.
+    """
+
+    past: Tensor
+    gone: Tensor
+
+    def __init__(self, clips: list[TrainingClip], config: RendererTraining) -> None:
         super().__init__()
-        self.renderer = DeferredRenderer(RendererConfig())
-        self.features = nn.Parameter(torch.zeros(CHANNELS - COLOURS, SIZE, SIZE))
-        self.own = nn.ParameterList(
-            [
-                nn.Parameter(torch.cat([_start_colours(clip), torch.zeros_like(self.features)]))
-                for clip in clips
-            ]
-        )
+        self.shared = Shared(config)
+        self.own = nn.ParameterList([nn.Parameter(own_texture(clip)) for clip in clips])
+        self.register_buffer("past", torch.zeros(CHANNELS, SIZE, SIZE))
+        self.register_buffer("gone", torch.zeros(1))
 
-    def texture(self, index: int) -> Float[Tensor, "1 C R R"]:
-        own = self.own[index]
-        shared = torch.cat([torch.zeros_like(own[:COLOURS]), self.features])
-        return (own + shared)[None]
+    def exchange(self, slot: int, clip: TrainingClip) -> nn.Parameter:
+        """Start the texture of a slot's new clip; returns the parameter, whose moments are void."""
+        own = self.own[slot]
+        with torch.no_grad():
+            self.past += own
+            self.gone += 1
+            own.copy_(own_texture(clip))
+        return own
+
+
+def own_texture(clip: TrainingClip) -> Float[Tensor, "C R R"]:
+    """Where a clip's own texture starts: its colours, and nothing beyond what all share."""
+    colours = filled(clip.colours, clip.seen, torch.zeros_like(clip.colours))
+    return torch.cat([colours, colours.new_zeros(CHANNELS - COLOURS, *colours.shape[1:])])
 
 
 def renderer_loss(
@@ -177,105 +272,144 @@ def renderer_loss(
     return (picture + config.colour * colour).mean()
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Samples of a step, one a column: truth, painting, difference, first reference, plate."""
+
+    step: int
+    picture: UInt8[np.ndarray, "H W 3"]
+
+
 def train_renderer(
-    corpus: Path,
-    folder: Path,
-    config: RendererTraining,
-    preview: Callable[[Tensor, Tensor, Conditions], None] | None = None,
-) -> Iterator[Step]:
+    corpus: Path, folder: Path, config: RendererTraining, ranks: Ranks = ALONE
+) -> Iterator[Step | Grid]:
     """Train, yielding steps; checkpoints and the finished prior land in `folder`.
 
-    A checkpoint in `folder` is resumed. Raises DivergedError at a loss that is not finite.
+    A checkpoint in `folder` is resumed: with a budget of steps, on a CPU, the result is bit for bit
+    that of an uninterrupted run. Raises DivergedError at a loss that is not finite.
     """
+    library = Library(corpus, ranks.index, ranks.count)
+    checkpoint = latest_checkpoint(folder, ranks)
+    header = load_header(checkpoint, CHECKPOINT) if checkpoint else {}
     model = default_model()
-    clips = [load_clip(path, model) for path in corpus_files(corpus)]
-    people: dict[str, list[int]] = defaultdict(list)
-    for index, clip in enumerate(clips):
-        people[clip.person].append(index)
-    groups = list(people.values())
+
+    def ready(sample: Sample) -> TrainingClip:
+        return training_clip(sample.windows, model, sample.about["person"]).to(ranks.device)
+
+    place = Place.of(header["place"]) if header else None
+    stream = Stream(library, ready, config.hold, config.seed, place)
+    try:
+        yield from _trained(stream, library, folder, config, ranks, checkpoint, header)
+    finally:
+        stream.close()
+
+
+def _trained(
+    stream: Stream[TrainingClip],
+    library: Library,
+    folder: Path,
+    config: RendererTraining,
+    ranks: Ranks,
+    checkpoint: Path | None,
+    header: dict[str, Any],
+) -> Iterator[Step | Grid]:
+    model = on_device(default_model(), ranks.device)
     torch.manual_seed(config.seed)
-    generator = torch.Generator().manual_seed(config.seed)
-    state = PriorState(clips)
-    state.renderer.to(memory_format=torch.channels_last)  # pyright: ignore
+    generator = torch.Generator().manual_seed(config.seed + ranks.index)
+    state = PriorState(stream.held, config).to(ranks.device)
+    state.shared.renderer.to(memory_format=torch.channels_last)  # pyright: ignore
     optimiser = torch.optim.Adam(
         [
-            {"params": state.renderer.parameters(), "lr": config.network_rate},
-            {"params": [state.features, *state.own], "lr": config.texture_rate},
+            {"params": state.shared.renderer.parameters(), "lr": config.network_rate},
+            {"params": [state.shared.features, *state.own], "lr": config.texture_rate},
         ]
     )
     rates = [group["lr"] for group in optimiser.param_groups]
-    checkpoint = folder / "checkpoint.safetensors"
-    step, spent = 0, 0.0
-    if checkpoint.exists():
-        header = load_checkpoint(checkpoint, state, optimiser, generator)
-        step, spent = header["step"], header["seconds"]
-    started = saved = monotonic()
-    average: float | None = None
-    while (elapsed := spent + monotonic() - started) < config.seconds:
+    step, spent, average = 0, 0.0, None
+    if checkpoint:
+        load_checkpoint(checkpoint, state, optimiser, generator)
+        step, spent, average = header["step"], header["seconds"], header["loss"]
+    learner = ranks.averaging(state.shared)
+    exchange_steps = max(1, round(config.visit / config.batch))
+    started, saved = monotonic(), spent
+
+    def keep(elapsed: float) -> None:
+        place = vars(stream.place)
+        note = {"step": step, "seconds": elapsed, "loss": average, "place": place}
+        save_together(folder, ranks, step, state, optimiser, generator, note)
+        prior = finished(state, library, ranks, step, elapsed)
+        if ranks.leads:
+            prior.save(folder / "renderer.safetensors")
+
+    while True:
+        elapsed = ranks.agreed(spent + monotonic() - started)
+        share = elapsed / config.seconds if config.steps is None else step / config.steps
+        if share >= 1:
+            break
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
-            warm = min(1.0, (step + 1) / 50)
-            group["lr"] = warm * rate * max(0.02, 1 - elapsed / config.seconds)
-        samples, textures = [], []
-        for _ in range(config.batch):
-            group = groups[int(torch.randint(len(groups), (1,), generator=generator))]
-            index = group[int(torch.randint(len(group), (1,), generator=generator))]
-            samples.append(draw_sample(clips[index], model, generator))
-            textures.append(index)
-        seen = stacked([conditions for conditions, _ in samples])
-        true = torch.cat([image for _, image in samples])
-        features = torch.cat(
-            [
-                sample_texture(state.texture(t), seen.uv[i : i + 1], seen.inner[i : i + 1])
-                for i, t in enumerate(textures)
-            ]
-        )
-        gain = 1 + 0.15 * torch.randn(len(true), 3, 1, 1, generator=generator).clamp(-2, 2)
-        gain[::2] = 1
-        seen, features = tinted(seen, features, gain)
-        colours = (true + 1) * gain - 1
-        normals = [clips[t].normals for t in textures]
-        seen, true = relit_samples(seen, colours, normals, generator)
-        made = seen.render_features(state.renderer, features)
-        loss = renderer_loss(made, true, features, colours, seen, config)
-        if not bool(torch.isfinite(loss)):
-            raise DivergedError(f"the prior diverged at step {step} (loss {float(loss)}).")
+            group["lr"] = min(1.0, (step + 1) / 50) * rate * max(0.02, 1 - share)
+        batch = draw_batch(stream.held, model, config.batch, generator)
+        loss, made, true = learner(batch, [state.own[slot] for slot in batch.slots])
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise DivergedError(f"the prior diverged at step {step} (loss {value}).")
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(state.renderer.parameters(), 1.0)
+        for own in state.own:
+            if own.grad is not None:
+                own.grad /= ranks.count  # the mean over everybody's samples, as for the rest
+        nn.utils.clip_grad_norm_(state.shared.renderer.parameters(), 1.0)
         optimiser.step()
         step += 1
-        value = float(loss.detach())
         average = value if average is None else 0.98 * average + 0.02 * value
-        if preview and step % 200 == 0:
-            preview(made.detach(), true, seen)
-        if monotonic() - saved > config.checkpoint_seconds:
-            header = {"step": step, "seconds": spent + monotonic() - started}
-            save_checkpoint(checkpoint, state, optimiser, generator, header)
-            finished(state, clips, step, elapsed).save(folder / "renderer.safetensors")
-            saved = monotonic()
-        yield Step("train the prior", int(elapsed), int(config.seconds), elapsed,
-                   {"loss": average, "step": step})  # fmt: skip
-    header = {"step": step, "seconds": spent + monotonic() - started}
-    save_checkpoint(checkpoint, state, optimiser, generator, header)
-    finished(state, clips, step, config.seconds).save(folder / "renderer.safetensors")
+        if step % exchange_steps == 0 and (slot := stream.advance()) is not None:
+            optimiser.state.pop(state.exchange(slot, stream.held[slot]), None)
+        if step % GRID_STEPS == 0:
+            yield Grid(step, pictured(batch.seen, made.detach(), true))
+        if elapsed - saved > config.checkpoint_seconds:
+            keep(elapsed)
+            saved = elapsed
+        done, total = (int(elapsed), int(config.seconds)) if config.steps is None else (
+            step, config.steps,
+        )  # fmt: skip
+        terms = {"loss": average, "step": step, "rate": optimiser.param_groups[0]["lr"]}
+        yield Step("train the prior", done, total, elapsed, terms)
+    keep(elapsed)
+
+
+def pictured(
+    seen: Conditions, made: Float[Tensor, "B 3 H W"], true: Float[Tensor, "B 3 H W"]
+) -> UInt8[np.ndarray, "H W 3"]:
+    """At most eight samples side by side; see `Grid`."""
+    rows = [true, made, made - true, seen.references[:, 0, :3], seen.plate]
+    sheet = torch.cat([torch.cat(list(row[:8].float().cpu()), -1) for row in rows], -2)
+    return ((sheet.clamp(-1, 1) + 1) * 127.5).byte().permute(1, 2, 0).numpy()
 
 
 def finished(
-    state: PriorState, clips: list[TrainingClip], steps: int, seconds: float
+    state: PriorState, library: Library, ranks: Ranks, steps: int, seconds: float
 ) -> RendererPrior:
-    """The prior of a training state: mean texture of all clips, and who was seen."""
-    mean = torch.stack([own.detach() for own in state.own]).mean(0)
+    """The prior of a training state: the mean texture of all clips, and the table of rights."""
+    textures = [own.detach() for own in state.own]
+    total = ranks.summed(torch.stack([state.past, *textures]).sum(0))
+    count = ranks.summed(state.gone + len(textures))
+    mean = (total / count).cpu()
+    clips = library.index.rights()
     about = {
-        "people": sorted({clip.person for clip in clips}),
-        "clips": [clip.about for clip in clips],
+        "people": sorted({clip["person"] for clip in clips}),
+        "clips": clips,
+        "windows": sum(e.windows for shard in library.index.shards for e in shard.samples),
         "steps": steps,
+        "batch": state.shared.config.batch * ranks.count,
         "seconds": round(seconds),
+        "device": state.past.device.type,
+        "seed": state.shared.config.seed,
     }
-    weights = {k: v.detach().clone() for k, v in state.renderer.state_dict().items()}
+    weights = {k: v.detach().cpu().clone() for k, v in state.shared.renderer.state_dict().items()}
     return RendererPrior(
-        state.renderer.config,
+        state.shared.renderer.config,
         weights,
         mean[:COLOURS],
-        state.features.detach() + mean[COLOURS:],
+        state.shared.features.detach().cpu() + mean[COLOURS:],
         about,
     )

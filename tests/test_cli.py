@@ -214,7 +214,7 @@ def unlearned_actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clip, model, prior = Clip.open(PERFORMER), default_model(), untrained(0)
     track = track_clip(clip, range(0, 26), model)
     windows = gather_windows(clip, track, model, np.arange(0, 26, 3))
-    known = training_clip(windows, model, {"person": "performer"})
+    known = training_clip(windows, model, "performer")
     texture = prior.texture(known.colours).features.detach()
     style = SpeakingStyle(load_driver().manner, "nothing")
     about = {"with_prior": False, "seed": 0}

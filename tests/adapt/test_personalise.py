@@ -49,7 +49,7 @@ def clips() -> tuple[TrainingClip, TrainingClip]:
     """Ten frames to learn from, three to judge by, of one painted head."""
     motion, frames = speaking(39), 3 * torch.arange(13)
     windows = [painted_windows(motion[f], MARGIN, f) for f in (frames[:10], frames[10:])]
-    fit, judge = (training_clip(w, MODEL, {"person": "p"}) for w in windows)
+    fit, judge = (training_clip(w, MODEL, "p") for w in windows)
     return fit, judge
 
 

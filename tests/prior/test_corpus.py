@@ -1,30 +1,24 @@
-"""Corpora: windows as they were cut, indices and clips that can be told from other files."""
+"""Corpora: windows as they were cut, sources as they were named, shards made once."""
 
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from moving_head import CAMERA, speaking
-from painted_head import CROP, painted_windows
+from moving_head import speaking
+from painted_head import painted_windows
 
-from core.errors import InputError, UsageError
-from face3d.morphable import default_model
+import prior.prepare as preparing
+from core.errors import UsageError
+from face3d.morphable import MorphableModel, default_model
 from face3d.topology import LIPS
-from face3d.track import Crop, Track, camera_vertices
+from face3d.track import Track, camera_vertices
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image
 from media.clip import Clip
-from prior.corpus import (
-    MARGIN,
-    corpus_files,
-    gather_windows,
-    load_windows,
-    read_index,
-    save_windows,
-    write_index,
-)
-from prior.prepare import list_sources
+from prior.corpus import MARGIN, gather_windows
+from prior.prepare import Source, clip_keys, is_done, list_sources, prepare, stretches_of
+from prior.shards import Index
+from prior.stream import Library
 
 MODEL = default_model()
 
@@ -62,48 +56,15 @@ def test_a_shifted_camera_sees_the_shifted_window() -> None:
     assert (part.width, part.height) == (WINDOW_WIDTH, WINDOW_HEIGHT)
 
 
-def test_windows_survive_their_file(tmp_path: Path) -> None:
-    """Kills a camera taken from another shot's crop, and a field forgotten in save or load."""
-    motion = speaking(12)
-    frames = torch.tensor([102, 105, 109])
-    windows = painted_windows(motion[frames - 100], frames=frames)
-    other = Crop(0, 0, 500, 250)
-    shot = torch.zeros(12, dtype=torch.int64)
-    shot[8:] = 1
-    track = Track(
-        Fraction(25), 100, CAMERA, (CROP, other), shot, windows.identity, motion,
-        torch.ones(12, dtype=torch.bool), torch.zeros(12), torch.ones(12),
-    )  # fmt: skip
-    save_windows(tmp_path / "a.safetensors", track, windows, {"person": "p", "rights": "r"})
-    again, about = load_windows(tmp_path / "a.safetensors")
-    assert about == {"person": "p", "rights": "r"}
-    for name in ("images", "corner", "frame"):
-        assert torch.equal(getattr(again, name), getattr(windows, name)), name
-    for one, two in ((again.motion, windows.motion), (again.identity, windows.identity)):
-        assert all(torch.equal(v, getattr(two, k)) for k, v in vars(one).items())
-    assert again.crop_cameras == (*[CROP.camera(CAMERA)] * 2, other.camera(CAMERA))
-
-
-def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
-    """Kills an empty corpus that trains on nothing; the sentence says how to make one."""
-    with pytest.raises(InputError, match="redub prior prepare"):
-        read_index(tmp_path)
-    write_index(tmp_path, [{"file": "a.safetensors"}, {"file": "b.safetensors"}])
-    assert list(corpus_files(tmp_path)) == [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
-    (tmp_path / "corpus.json").write_text("{")
-    with pytest.raises(InputError, match="corpus"):
-        read_index(tmp_path)
-
-
 def test_sources_come_from_the_manifest_or_the_folder(tmp_path: Path) -> None:
     """Kills a test clip that is trained on, a person counted as two, and notes taken for clips."""
     (tmp_path / "clips").mkdir()
     for name in ("one.mp4", "two.MOV", "notes.txt"):
         (tmp_path / "clips" / name).write_text("")
-    assert [(s.name, s.person) for s in list_sources(tmp_path, None)] == [
-        ("one", "one"), ("two", "two"),
+    assert [(s.key, s.person) for s in list_sources(tmp_path, None)] == [
+        ("clips_one", "clips_one"), ("clips_two", "clips_two"),
     ]  # fmt: skip
-    assert [s.name for s in list_sources(tmp_path, None, ("one",))] == ["two"]
+    assert [s.path.stem for s in list_sources(tmp_path, None, ("one",))] == ["two"]
     (tmp_path / "manifest.csv").write_text(
         "file,person,rights,split\none.mp4,ann,cc0,train\ntwo.MOV,ann,cc0,test\n"
     )
@@ -111,3 +72,120 @@ def test_sources_come_from_the_manifest_or_the_folder(tmp_path: Path) -> None:
     assert (only.path, only.person, only.rights) == (tmp_path / "clips" / "one.mp4", "ann", "cc0")
     with pytest.raises(UsageError, match="holds no clip"):
         list_sources(tmp_path, "train", ("one",))
+    (tmp_path / "manifest.csv").write_text("clip,person\none.mp4,ann\n")
+    with pytest.raises(UsageError, match="no column `file`"):
+        list_sources(tmp_path, None)
+
+
+def test_two_takes_of_one_name_stay_two() -> None:
+    """Kills a second `take1` that is taken for the first, and keys that a tar reader would cut."""
+    keys = clip_keys(["a/take1.mov", "a_take1.mov", "b/take.1.mov"])
+    assert len(set(keys)) == 3
+    assert all("." not in key and "/" not in key for key in keys)
+    assert clip_keys(["a_take1.mov", "a/take1.mov"]) == [keys[1], keys[0]]
+
+
+def test_stretches_tile_the_clip() -> None:
+    """Kills a lost end, a stub of a few frames, and an empty clip's division by zero."""
+    assert stretches_of(250, 25.0) == [range(250)]
+    assert stretches_of(3500, 25.0) == [range(1500), range(1500, 3500)]
+    assert stretches_of(3800, 25.0) == [range(1500), range(1500, 3000), range(3000, 3800)]
+    assert stretches_of(10, 0.001) == [range(i, i + 1) for i in range(10)]
+
+
+@pytest.fixture
+def tracked(
+    performer_clip: Clip, performer_track: Track, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """The tracker's answer is known; the names of the clips it was asked for are kept."""
+    asked: list[str] = []
+
+    def known(clip: Clip, frames: range, model: MorphableModel) -> Track:
+        asked.append(clip.path.stem)
+        return performer_track
+
+    monkeypatch.setattr(preparing, "track_clip", known)
+    monkeypatch.setattr(preparing, "WINDOWS_A_STRETCH", 4)
+    return asked
+
+
+def test_what_stands_is_not_made_again_and_what_broke_is(
+    performer_clip: Clip, tmp_path: Path, tracked: list[str]
+) -> None:
+    """Kills clips tracked twice, a damaged shard that is believed, shards without a bound, an
+    unreadable clip tried for ever, and sound or rights that do not travel."""
+    folder = tmp_path / "corpus"
+    sources = [Source(performer_clip.path, f"p{i}", f"r{i}", f"take{i}") for i in range(3)]
+    (tmp_path / "no.mov").write_text("no video")
+    sources.append(Source(tmp_path / "no.mov", "nobody", "", "no"))
+
+    def made() -> Index:
+        jobs = [step.job for step in prepare(sources, folder, shard_bytes=900_000)]
+        assert jobs[3].startswith("left out no:") or jobs[3] == "prepare no"
+        return Index.load(folder)
+
+    index = made()
+    assert [[e.clip for e in shard.samples] for shard in index.shards] == [
+        ["take0"], ["take1"], ["take2"],
+    ]  # fmt: skip
+    assert all(shard.bytes < 900_000 for shard in index.shards)
+    assert index.rights()[1] == {
+        "source": performer_clip.path.name, "person": "p1", "rights": "r1",
+    }  # fmt: skip
+    assert len(tracked) == 3
+    assert not list((folder / "tracks").iterdir())
+    sample = Library(folder).read("take1-000")
+    assert len(sample.windows) == 4
+    assert sample.about["rights"] == "r1"
+    seconds = len(performer_clip) / float(performer_clip.fps)
+    assert sample.sound is not None
+    assert abs(len(sample.sound) - 16000 * seconds) < 2
+    assert sample.sound.std() > 100
+
+    made()
+    assert len(tracked) == 3
+    broken = folder / index.shards[1].file
+    content = bytearray(broken.read_bytes())
+    content[5000] ^= 255
+    broken.write_bytes(content)
+    (folder / "shard-00009.tar.part").write_text("interrupted")
+    again = made()
+    assert len(tracked) == 4
+    assert {s.file: s.sha256 for s in again.shards} == {s.file: s.sha256 for s in index.shards}
+    assert not list(folder.glob("*.part"))
+    with pytest.raises(UsageError, match="of quality 101, not 95"):
+        next(prepare(sources, folder, quality=95))
+
+
+def test_an_interruption_costs_the_open_shard_only(
+    performer_clip: Clip, tmp_path: Path, tracked: list[str]
+) -> None:
+    """Kills an index written at the end only, and a track that is made again for its shard."""
+    sources = [Source(performer_clip.path, "p", "r", f"take{i}") for i in range(3)]
+    run = prepare(sources, tmp_path, shard_bytes=900_000)
+    next(run), next(run)
+    run.close()  # pyright: ignore[reportAttributeAccessIssue]
+    index = Index.load(tmp_path)
+    assert [is_done(index, f"take{i}") for i in range(3)] == [True, False, False]
+    list(prepare(sources, tmp_path, shard_bytes=900_000))
+    index = Index.load(tmp_path)
+    assert all(is_done(index, f"take{i}") for i in range(3))
+    assert len(tracked) == 3
+
+
+def test_a_clip_of_two_minutes_is_two_samples(
+    performer_clip: Clip, tmp_path: Path, tracked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills a stretch that shows another's frames, and one without a face tried for ever."""
+    monkeypatch.setattr(preparing, "STRETCH_SECONDS", len(performer_clip) / performer_clip.fps / 2)
+    monkeypatch.setattr(preparing, "FEWEST_WINDOWS", 1)
+    source = Source(performer_clip.path, "p", "r", "take")
+    list(prepare([source], tmp_path))
+    library, half = Library(tmp_path), len(performer_clip) / 2
+    first, second = (library.read(f"take-{i:03d}").windows.frame for i in (0, 1))
+    assert int(first.max()) < half <= int(second.min())
+    monkeypatch.setattr(preparing, "FEWEST_WINDOWS", 10_000)
+    list(prepare([source], tmp_path / "none"))
+    index = Index.load(tmp_path / "none")
+    assert set(index.left_out) == {"take-000", "take-001"}
+    assert is_done(index, "take")

@@ -1,22 +1,31 @@
 """The rendering prior: its file, its training step by step, and what a sample may show."""
 
 from collections.abc import Callable
-from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
-from moving_head import CAMERA, joined, speaking, still
-from painted_head import CROP, chart_at, painted_windows
+from moving_head import joined, speaking, still
+from painted_head import chart_at, painted_windows
 
 import prior.train_renderer as training
-from core.errors import DivergedError
+from core.errors import DivergedError, UsageError
 from core.progress import Step
-from face3d.morphable import default_model
-from face3d.track import Track
-from prior.corpus import MARGIN, save_windows, write_index
+from face3d.morphable import MorphableModel, default_model
+from prior.card import card_of, markdown
+from prior.corpus import MARGIN, Sample, Windows, encode_sample
 from prior.renderer import RendererPrior, untrained
-from prior.train_renderer import APART, RendererTraining, draw_sample, train_renderer, training_clip
+from prior.shards import Index, ShardWriter
+from prior.train_renderer import (
+    APART,
+    Grid,
+    RendererTraining,
+    TrainingClip,
+    draw_sample,
+    train_renderer,
+    training_clip,
+)
 from render.deferred import RendererConfig
 
 MODEL = default_model()
@@ -65,7 +74,7 @@ def test_a_frame_is_never_its_own_reference() -> None:
     frames = torch.cat([torch.arange(14), torch.tensor([40, 41, 44])])
     windows = painted_windows(motion, MARGIN, frames)
     windows.images[:] = torch.arange(len(frames))[:, None, None, None]
-    clip = training_clip(windows, MODEL, {"person": "p"})
+    clip = training_clip(windows, MODEL, "p")
     drawn: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def kept(model, view, outer, image, bank, chosen):
@@ -90,7 +99,7 @@ def test_a_sample_and_its_conditions_lie_on_each_other() -> None:
     """Kills a random shift of the picture that the camera does not follow: a clip painted with its
     own texture coordinates shows each pixel its own."""
     windows = painted_windows(speaking(16), MARGIN, paint=chart_at)
-    clip = training_clip(windows, MODEL, {"person": "p"})
+    clip = training_clip(windows, MODEL, "p")
     generator = torch.Generator().manual_seed(3)
     for _ in range(6):
         seen, image = draw_sample(clip, MODEL, generator)
@@ -100,23 +109,30 @@ def test_a_sample_and_its_conditions_lie_on_each_other() -> None:
         assert torch.equal(seen.plate, image * (1 - seen.outer))
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    """Two people, eight frames each, far enough apart to be each other's references."""
-    folder = tmp_path / "corpus"
-    clips = []
-    for name in ("ann", "bob"):
-        motion = joined(speaking(7, seed=len(clips)), still(1))
-        windows = painted_windows(motion, MARGIN, 6 * torch.arange(8))
-        shot = torch.zeros(43, dtype=torch.int64)
-        track = Track(
-            Fraction(25), 0, CAMERA, (CROP,), shot, windows.identity, speaking(43),
-            shot == 0, torch.zeros(43), torch.ones(43),
-        )  # fmt: skip
-        save_windows(folder / f"{name}.safetensors", track, windows, {"person": name})
-        clips.append({"file": f"{name}.safetensors", "person": name})
-    write_index(folder, clips)
+NAMES = ("ann", "bob", "cleo")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three people in two shards, eight frames each, far enough apart to be each other's
+    references."""
+    folder = tmp_path_factory.mktemp("corpus")
+    index = Index(95)
+    for shard, names in enumerate((NAMES[:2], NAMES[2:])):
+        writer = ShardWriter(folder, f"shard-{shard}.tar")
+        for name in names:
+            motion = joined(speaking(7, seed=len(index.clips)), still(1))
+            windows = painted_windows(motion, MARGIN, 6 * torch.arange(8))
+            about = {"source": f"{name}.mov", "person": name, "rights": f"signed by {name}"}
+            index.clips[name] = {**about, "stretches": 1}
+            writer.add(f"{name}-000", name, 8, encode_sample(Sample(windows, None, about), 95))
+        index.shards.append(writer.close())
+    index.save(folder)
     return folder
+
+
+READY: dict[str, TrainingClip] = {}
+"""Clips made ready once for all tests: they never change."""
 
 
 @pytest.fixture
@@ -125,39 +141,67 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "RendererConfig", lambda: SMALL)
     monkeypatch.setattr(training, "SIZE", 32)
 
+    def remembered(windows: Windows, model: MorphableModel, person: str) -> TrainingClip:
+        return READY.get(person) or READY.setdefault(person, training_clip(windows, model, person))
 
-FOREVER = 1e18
-"""Seconds beside which the time a test takes is exactly nothing: rates do not depend on it."""
+    monkeypatch.setattr(training, "training_clip", remembered)
 
 
-def run(corpus: Path, folder: Path, steps: int, **changes: float) -> list[Step]:
-    settings = {"seconds": FOREVER, "batch": 2, "checkpoint_seconds": -1.0, **changes}
-    loop = train_renderer(corpus, folder, RendererTraining(**settings))  # pyright: ignore
-    return [step for _, step in zip(range(steps), loop, strict=False)]
+def run(corpus: Path, folder: Path, stop: int | None = None, **changes: float) -> list[Step]:
+    """The steps of a training of six, broken off after `stop`; two clips fit into memory, and
+    every third step another one comes."""
+    settings = {"steps": 6, "batch": 2, "hold": 2, "visit": 6, "checkpoint_seconds": -1.0}
+    config = RendererTraining(**{**settings, **changes})  # pyright: ignore
+    loop = train_renderer(corpus, folder, config)
+    steps = [event for event in islice(loop, stop) if not isinstance(event, Grid)]
+    loop.close()  # pyright: ignore
+    return steps
 
 
 @pytest.mark.usefixtures("small")
 def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(corpus: Path, tmp_path: Path) -> None:
-    """Kills a checkpoint that forgets textures, moments or the random state: bit for bit."""
+    """Kills a checkpoint that forgets textures, moments, the random state or which clips are held:
+    interrupted between two exchanges, the result is the same bit for bit."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    run(corpus, whole, 4)
-    run(corpus, parts, 2)
-    resumed = run(corpus, parts, 2)
-    assert [s.terms["step"] for s in resumed] == [3, 4]
+    first = run(corpus, whole)
+    run(corpus, parts, 4)
+    resumed = run(corpus, parts)
+    assert [s.terms["step"] for s in resumed] == [5, 6]
+    assert resumed[-1].terms == first[-1].terms
+    assert (resumed[-1].index, resumed[-1].total) == (6, 6)
     a, b = (RendererPrior.load(folder / "renderer.safetensors") for folder in (whole, parts))
-    assert a.about["steps"] == b.about["steps"] == 4
+    assert a.about["steps"] == b.about["steps"] == 6
     assert all(torch.equal(value, b.weights[name]) for name, value in a.weights.items())
     assert torch.equal(a.colours, b.colours)
     assert torch.equal(a.features, b.features)
-    first = [s.terms["loss"] for s in run(corpus, tmp_path / "third", 1)]
-    assert resumed[0].terms["loss"] > 0.3 * first[0]
+    assert len(list(parts.glob("checkpoint-*"))) == 1
+    assert run(corpus, parts) == []
+
+
+@pytest.mark.usefixtures("small")
+def test_the_card_lists_who_was_seen_under_which_rights(corpus: Path, tmp_path: Path) -> None:
+    """Kills a card written by hand, and one of the clips at hand only: rows are the corpus' own."""
+    run(corpus, tmp_path, steps=1)
+    page = markdown(card_of(tmp_path / "renderer.safetensors"))
+    for name in NAMES:
+        assert f"| {name}.mov | {name} | signed by {name} |" in page
+    assert "windows: 24" in page
+
+
+@pytest.mark.usefixtures("small")
+def test_another_number_of_processes_does_not_resume(corpus: Path, tmp_path: Path) -> None:
+    """Kills a resumed run that forgets what the other processes held."""
+    run(corpus, tmp_path, steps=1)
+    (tmp_path / "checkpoint.json").write_text('{"step": 1, "processes": 2}')
+    with pytest.raises(UsageError, match="trained by 2 processes"):
+        run(corpus, tmp_path)
 
 
 @pytest.mark.usefixtures("small")
 def test_a_training_that_diverges_says_so(corpus: Path, tmp_path: Path) -> None:
     """Kills a prior of NaNs, and gradients cleaned in silence."""
     with pytest.raises(DivergedError, match="at step"):
-        run(corpus, tmp_path / "out", 3, lips=float("nan"))
+        run(corpus, tmp_path / "out", lips=float("nan"))
 
 
 @pytest.mark.usefixtures("small")
@@ -165,14 +209,13 @@ def test_training_ends_with_its_time_and_leaves_a_prior(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kills a budget counted anew after an interruption, and a prior that is only saved by chance:
-    with a clock that ticks once a look, ten seconds are five steps, and no more after that."""
+    with a clock that ticks once a look, five seconds are four steps, and no more after that."""
     monkeypatch.setattr(training, "monotonic", ticking())
-    steps = run(corpus, tmp_path / "out", 99, seconds=10.0, checkpoint_seconds=1e9)
-    assert len(steps) == 5
-    assert RendererPrior.load(tmp_path / "out" / "renderer.safetensors").about["people"] == [
-        "ann", "bob",
-    ]  # fmt: skip
-    assert run(corpus, tmp_path / "out", 99, seconds=10.0, checkpoint_seconds=1e9) == []
+    timed = {"seconds": 5.0, "steps": None, "checkpoint_seconds": 1e9}
+    assert len(run(corpus, tmp_path / "out", **timed)) == 4
+    about = RendererPrior.load(tmp_path / "out" / "renderer.safetensors").about
+    assert about["people"] == list(NAMES)
+    assert run(corpus, tmp_path / "out", **timed) == []
 
 
 def ticking() -> Callable[[], float]:
