@@ -202,6 +202,10 @@ class Follower:
         searched = self._lost % SEARCH_EVERY == 0
         boxes = self._finder.everywhere(rgb) if searched else self._finder.whole(rgb)
         seen = [points for box in boxes if (points := self._closely(rgb, box)) is not None]
+        # The far-sighted detector misses a face now and then that fills the picture.
+        whole = None if seen else self._still.detect(rgb)
+        if whole is not None and self._within_reach(box_of(whole)):
+            seen = [whole]
         known = self._looks()
         if known is None or not seen:
             return seen[0] if seen else None

@@ -1,20 +1,21 @@
 """Learn what evidence says of a track's errors, from easy clips made hard by known operations.
 
-    python scripts/calibrate_confidence.py --learn CLIP... --test CLIP... [--frames 40]
+    python scripts/calibrate_confidence.py --learn CLIP... --test CLIP... --work FOLDER
 
-The track of the easy clip is the truth. The table is about the clips that nothing was learned from.
+The track of the easy clip is the truth. What was measured of a clip is kept in the work folder, so
+that an interrupted run goes on. The table is about the clips that nothing was learned from.
 """
 
 import argparse
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from core.errors import InputError
-from face3d.confidence import TOLERATED_PX256, Calibration, learned, logarithms
+from face3d.confidence import FEATURES, TOLERATED_PX256, Calibration, learned, logarithms
 from face3d.evidence import Evidence
 from face3d.morphable import default_model
 from face3d.sighting import sight
@@ -25,6 +26,9 @@ from media.clip import Clip
 from scripts.hardships import HARDSHIPS, Hardship, hardened, height_of, write_pictures
 
 SHIPPED = Path(__file__).parents[1] / "face3d" / "confidence.json"
+FRAMES = 40
+"""Frames of each clip: one swell of every hardship."""
+
 LANDMARKS_ONLY = TrackerConfig(stage="landmarks")
 
 
@@ -45,25 +49,26 @@ def lips_of(track: Track) -> np.ndarray:
     return track.camera.pixels_from_camera(vertices).numpy()
 
 
-def cases(path: Path, count: int, work: Path) -> Iterator[Case]:
+def cases(path: Path, work: Path) -> Iterator[Case]:
     """Every hardship of one clip's middle frames."""
     easy = Clip.open(path)
-    start = max(0, (len(easy) - count) // 2)
-    frames = range(start, min(len(easy), start + count))
+    start = max(0, (len(easy) - FRAMES) // 2)
+    frames = range(start, min(len(easy), start + FRAMES))
     seen = sight(easy, frames)
+    if not seen.landmarks.found.all():
+        raise InputError(f"{path} loses the face before it is made hard; choose another clip.")
     points = np.concatenate([seen.landmarks.xy, seen.landmarks.depth[..., None]], -1)
     truth = track_sighting(easy, seen, config=LANDMARKS_ONLY)
     tall = float(np.median([height_of(frame) for frame in points]))
     for hardship in HARDSHIPS:
-        hard = work / f"{path.stem}.{hardship.name.replace(' ', '_')}.mp4"
+        hard = work / f"{path.stem}.mp4"
         pictures = (frame.rgb for frame in easy.frames(frames))
         write_pictures(hard, hardened(pictures, points, hardship), easy.fps, hardship.crf)
         place = hardship.placed(tall, (easy.width, easy.height))
         try:
             yield _case(path.stem, hardship, Clip.open(hard), truth, place, tall)
         except InputError:
-            nothing = np.empty((0, 3)), np.empty(0)
-            yield Case(path.stem, hardship.name, 1.0, *nothing)
+            yield Case(path.stem, hardship.name, 1.0, np.empty((0, 3)), np.empty(0))
         hard.unlink()
 
 
@@ -130,13 +135,21 @@ def judged_by(calibration: Calibration, case: Case) -> np.ndarray:
     return calibration.confidence(Evidence(*columns))
 
 
-def collected(paths: list[Path], frames: int) -> list[Case]:
+def collected(paths: list[Path], work: Path) -> list[Case]:
+    """The cases of all clips, measured or kept from before."""
     found: list[Case] = []
-    with TemporaryDirectory() as work:
-        for path in paths:
-            for case in cases(path, frames, Path(work)):
-                found.append(case)
-                print(f"{case.clip} {case.hardship}: {_mean(case.error)} px256", flush=True)
+    for path in paths:
+        kept = work / f"{path.stem}.json"
+        if not kept.exists():
+            rows = [
+                vars(case) | {"logarithms": case.logarithms.tolist(), "error": case.error.tolist()}
+                for case in cases(path, work)
+            ]
+            kept.write_text(json.dumps(rows))
+        for row in json.loads(kept.read_text()):
+            logs = np.array(row["logarithms"]).reshape(-1, len(FEATURES))
+            found.append(Case(**row | {"logarithms": logs, "error": np.array(row["error"])}))
+            print(f"{found[-1].clip} {found[-1].hardship}: {_mean(found[-1].error)} px256")
     return found
 
 
@@ -144,13 +157,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Learn and test the confidence of tracks.")
     parser.add_argument("--learn", nargs="+", type=Path, required=True)
     parser.add_argument("--test", nargs="+", type=Path, required=True)
-    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--work", type=Path, required=True)
     asked = parser.parse_args()
-    lessons = collected(asked.learn, asked.frames)
+    asked.work.mkdir(parents=True, exist_ok=True)
+    lessons = collected(asked.learn, asked.work)
     calibration = calibrated(lessons)
     frames = sum(len(case.error) for case in lessons)
     calibration.save(SHIPPED, {"clips": [path.stem for path in asked.learn], "frames": frames})
-    judged = [(case, judged_by(calibration, case)) for case in collected(asked.test, asked.frames)]
+    judged = [(case, judged_by(calibration, case)) for case in collected(asked.test, asked.work)]
     print(table(judged, TrackerConfig().min_confidence))
 
 
