@@ -15,8 +15,7 @@ from core.errors import InputError
 from core.progress import reported
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
-from media.audio import Audio
-from prior.phonemes import BILABIAL, LABIODENTAL, Phoneme, align, recognised
+from prior.phonemes import BILABIAL, LABIODENTAL, Phoneme, align
 
 SHUT_MILLIMETRES = 1.0
 """About a pixel of a face 192 pixels high, as it stands in a 256 crop."""
@@ -50,8 +49,7 @@ def section(place: Place) -> str:
     return "\n\n".join(
         [
             "## Closures",
-            "Forced alignment of GRID's words, and of what pocketsphinx recognises of strangers "
-            "(so the truth's own row is what can be reached there). Shut: an opening below "
+            "Forced alignment of lines whose words are known (GRID's). Shut: an opening below "
             f"{SHUT_MILLIMETRES:g} mm (1 px256) from 40 ms before m, b or p to 20 ms after it. "
             "Vowels are the control: wide ones, in their middle frame.",
             table(HEADINGS, [row(f"{n}, {g}", tally) for (n, g), tally in tallies.items()]),
@@ -80,18 +78,15 @@ def row(name: str, tally: Tally) -> list[str]:
 
 
 def sounds_of(line: Spoken) -> Sequence[Phoneme]:
-    """The line's sounds on its own clock; none where the sound does not fit the words."""
+    """The line's sounds on its own clock; none where nobody wrote the words down beside it, or the
+    sound does not fit them."""
     words = line.example.sound.with_suffix(".align")
-    if words.exists():
-        said = [row.split()[2] for row in words.read_text().splitlines() if row.strip()]
-        text = " ".join(word for word in said if word not in ("sil", "sp"))
-        return aligned(line.audio, text)
-    return aligned(line.audio, recognised(line.audio))
-
-
-def aligned(audio: Audio, text: str) -> Sequence[Phoneme]:
+    if not words.exists():
+        return ()
+    said = [row.split()[2] for row in words.read_text().splitlines() if row.strip()]
     try:
-        return align(audio, text).phonemes
+        text = " ".join(word for word in said if word not in ("sil", "sp"))
+        return align(line.audio, text).phonemes
     except InputError:
         return ()
 
