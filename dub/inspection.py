@@ -12,6 +12,7 @@ from core.progress import Reporter
 from core.rotation import matrix_from_axis_angle
 from dub.sidecar import runs
 from evaluate.sheet import spread_indices
+from face3d.faces import FaceFinder
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
 from face3d.topology import LANDMARKS
@@ -20,6 +21,7 @@ from face3d.tracker import track_clip
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH
 from media.audio import load_audio
 from media.clip import Clip
+from media.interlace import is_combed
 from prior.alignment import estimate_lag
 from prior.expression import load_driver
 from render.deferred import DeferredRenderer, RendererConfig
@@ -44,7 +46,7 @@ def inspect_clip(clip: Clip, reporter: Reporter) -> dict[str, Any]:
         "size": [clip.width, clip.height],
         "format": clip.pix_fmt,
         "timecode": clip.timecode,
-        "most_faces": most_faces(clip),
+        **glance(clip),
     }
     began = monotonic()
     try:
@@ -67,18 +69,17 @@ def inspect_clip(clip: Clip, reporter: Reporter) -> dict[str, Any]:
     }
 
 
-def most_faces(clip: Clip) -> int:
-    """The most faces seen in one of a few frames; redub follows the most prominent one."""
-    from mediapipe.python.solutions.face_detection import FaceDetection
-
+def glance(clip: Clip) -> dict[str, int | bool]:
+    """The most faces seen in one of a few frames (redub follows the most prominent one), and
+    whether one of them is woven of two fields."""
     wanted = set(spread_indices(len(clip), COUNTED_FRAMES))
-    most = 0
-    with FaceDetection(model_selection=1, min_detection_confidence=0.6) as detector:
+    most, combed = 0, False
+    with FaceFinder() as finder:
         for frame in clip.frames():
             if frame.index in wanted:
-                seen = detector.process(frame.thumbnail(640))
-                most = max(most, len(seen.detections or ()))  # pyright: ignore
-    return most
+                most = max(most, len(finder.whole(frame.thumbnail(960))))
+                combed = combed or is_combed(frame)
+    return {"most_faces": most, "interlaced": combed}
 
 
 def shots(track: Track) -> list[dict[str, int]]:
@@ -164,6 +165,11 @@ def printed(found: dict[str, Any]) -> str:
         f"{found['format']}",
         f"faces        at most {found['most_faces']} at once",
     ]
+    if found["interlaced"]:
+        lines.append(
+            "interlaced   yes: the mouth would be painted over both fields at once; "
+            "deinterlace the clip first"
+        )
     if "shots" not in found:
         return "\n".join([*lines, f"no face      {found['note']}"])
     lines.append(f"shots        {len(found['shots'])}")
