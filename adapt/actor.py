@@ -25,6 +25,7 @@ from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion
 from prior.bank import ReferenceBank
 from prior.corpus import Windows
+from prior.habit import Habit
 from prior.manner import Manner
 from prior.person import Person
 from prior.renderer import RendererPrior
@@ -75,7 +76,8 @@ class Actor:
             {
                 "shape": self.identity.shape,
                 "offset": self.identity.offset,
-                **{f"manner_{k}": v for k, v in _manner_tensors(self.style.manner).items()},
+                **{f"manner_{k}": v for k, v in _tensors(self.style.manner).items()},
+                **{f"habit_{k}": v for k, v in _tensors(self.style.habit).items()},
             },
             {"closed": self.style.manner.closed},
         )
@@ -136,14 +138,22 @@ class Actor:
             who,
             tuple(cameras),
         )
-        manner = {k.removeprefix("manner_"): v for k, v in identity.items() if "manner_" in k}
-        style = SpeakingStyle(Manner(**manner, closed=held["closed"]), **about["style"])
+        manner, habit = (
+            {k.removeprefix(part): v for k, v in identity.items() if k.startswith(part)}
+            for part in ("manner_", "habit_")
+        )
+        style = SpeakingStyle(
+            Manner(**manner, closed=held["closed"]),
+            **about["style"],
+            habit=Habit(**habit) if habit else None,
+        )
         skin = Skin(references["skin"], references["skin_known"])
         return Actor(who, renderer["texture"].float(), weights, windows, skin, style, about)
 
 
-def _manner_tensors(manner: Manner) -> dict[str, Tensor]:
-    return {name: value for name, value in vars(manner).items() if isinstance(value, Tensor)}
+def _tensors(part: Manner | Habit | None) -> dict[str, Tensor]:
+    fields = {} if part is None else vars(part)
+    return {name: value for name, value in fields.items() if isinstance(value, Tensor)}
 
 
 def style_facts(style: SpeakingStyle) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from media.audio import load_audio
 from media.clip import Clip
 from prior.alignment import estimate_lag
 from prior.expression import ExpressionModel, load_driver
+from prior.habit import Habit
 from prior.manner import Manner
 
 BELIEVED = 0.3
@@ -24,14 +25,15 @@ class SpeakingStyle:
     source: str
     lag_frames: float = 0.0
     lag_confidence: float = 0.0
+    habit: Habit | None = None
 
     def driver(self) -> ExpressionModel:
         """The speech model, speaking as this actor."""
-        return replace(load_driver(), manner=self.manner)
+        return replace(load_driver(), manner=self.manner, habit=self.habit)
 
 
 def learn_style(clip: Clip, track: Track, model: MorphableModel) -> SpeakingStyle:
-    """The actor's manner from the footage's own sound, put in step with the picture first.
+    """Manner and habit of the actor from the footage's own sound, put in step with the picture.
 
     Footage without sound leaves the average speaker.
     """
@@ -43,5 +45,5 @@ def learn_style(clip: Clip, track: Track, model: MorphableModel) -> SpeakingStyl
     expected, seen = (mouth_opening(model, m).numpy() for m in (heard, track.motion.mouth))
     lag = estimate_lag(expected, seen, clip.fps)
     late = lag.frames if lag.confidence >= BELIEVED else 0.0
-    manner = average.in_manner_of(sound, track, late).manner
-    return SpeakingStyle(manner, clip.path.name, lag.frames, lag.confidence)
+    own = average.in_manner_of(sound, track, late)
+    return SpeakingStyle(own.manner, clip.path.name, lag.frames, lag.confidence, own.habit)

@@ -126,7 +126,7 @@ class Train(Verb):
         if self.model != "expression":
             print(judge_trainer(self.model)(self.corpus, self.output, self.seed, self.reporter))
             return 0
-        from prior.speech_corpus import TRAIN, load_examples, prepare_expression
+        from prior.speech_corpus import TRAIN, heard_corpus, load_examples
         from prior.train_expression import (
             ExpressionConfig,
             finished,
@@ -136,7 +136,8 @@ class Train(Verb):
 
         reporter, config = self.reporter, ExpressionConfig(seed=self.seed)
         examples = load_examples(self.corpus / "corpus.json")
-        corpus = prepare_expression(examples, reporter).part(TRAIN)
+        taught = [e for e in examples if e.split == TRAIN]
+        corpus = heard_corpus(taught, config.takes, self.seed, reporter)
         checkpoint = self.output / "checkpoint.safetensors"
         for step in train_expression(corpus, config, checkpoint):
             reporter.step(step)

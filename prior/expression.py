@@ -1,6 +1,6 @@
-"""Speech to mouth: a dilated convolution over log-mel frames that answers with mouth coefficients.
+"""Speech to mouth: a dilated convolution over what is heard that answers with mouth coefficients.
 
-    features 100 Hz ─▶ network 50 Hz ─▶ read at each frame's middle ─▶ manner of speaking
+    hearing 100 Hz ─▶ network 50 Hz ─▶ read at each frame's middle ─▶ manner of speaking
 
 Convolutions are unpadded: every output sees its own 0.5 s of sound on either side and nothing else,
 so a line computed in blocks is the line computed at once. Past the sound's ends there is silence.
@@ -24,19 +24,23 @@ from core.errors import AssetError, InputError
 from core.serial import Schema, load_tensors, save_tensors
 from face3d.track import Track
 from media.audio import Audio
+from prior.habit import Habit, learned_habit
+from prior.hearing import WIDTH, Heard, hear
 from prior.manner import Manner, personal_manner
-from prior.speech import BANDS, FRAME_RATE, SpeechFeatures, speech_features
+from prior.speech import FRAME_RATE
 
-SCHEMA = Schema("expression", 1)
+SCHEMA = Schema("expression", 2)
 
 STRIDE = 2
 CLOCK = FRAME_RATE // STRIDE
 """Outputs of the network a second."""
 DILATIONS = (1, 2, 4, 8, 1, 2, 4)
 STEM = 5
-"""Mel frames under the first kernel."""
+"""Heard frames under the first kernel."""
 CONTEXT = STEM // 2 + STRIDE * sum(DILATIONS)
-"""Mel frames an output needs on each side of its own: 0.46 s."""
+"""Heard frames an output needs on each side of its own: 0.46 s."""
+LOOK_AHEAD = 8
+"""Heard frames after its own that a live output waits for: 80 ms."""
 BLOCK = 20 * CLOCK
 """Outputs computed at once: memory does not grow with the line."""
 
@@ -45,6 +49,8 @@ BLOCK = 20 * CLOCK
 class ExpressionShape:
     """Sizes of the network."""
 
+    inputs: int = WIDTH
+    """Numbers a heard frame has."""
     width: int = 96
     style: int = 8
     """Numbers in a person's code."""
@@ -69,17 +75,20 @@ class Block(nn.Module):
 
 
 class ExpressionNetwork(nn.Module):
-    """Mel frames to mouth coefficients, 50 a second; shorter by `CONTEXT` mel frames a side."""
+    """Heard frames to mouth coefficients, 50 a second; shorter by `CONTEXT` frames a side.
 
-    mel_mean: Tensor
-    mel_scale: Tensor
+    A frame of which nothing is known, as those that are still to be spoken, is `mean` itself.
+    """
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, shape: ExpressionShape, dropout: float = 0.0) -> None:
         super().__init__()
         self.shape = shape
-        self.register_buffer("mel_mean", torch.zeros(BANDS))
-        self.register_buffer("mel_scale", torch.ones(BANDS))
-        self.stem = nn.Conv1d(BANDS, shape.width, STEM, stride=STRIDE)
+        self.register_buffer("mean", torch.zeros(shape.inputs))
+        self.register_buffer("scale", torch.ones(shape.inputs))
+        self.stem = nn.Conv1d(shape.inputs, shape.width, STEM, stride=STRIDE)
         self.blocks = nn.ModuleList([Block(shape.width, d, dropout) for d in DILATIONS])
         self.code = nn.Linear(shape.style, 2 * shape.width, bias=False)
         self.norm = nn.LayerNorm(shape.width)
@@ -88,15 +97,36 @@ class ExpressionNetwork(nn.Module):
         nn.init.zeros_(self.mouth.weight)
 
     def forward(
-        self, mel: Float[Tensor, "B K 80"], style: Float[Tensor, "B S"]
+        self, heard: Float[Tensor, "B K I"], style: Float[Tensor, "B S"]
     ) -> Float[Tensor, "B T M"]:
-        x = self.stem(((mel - self.mel_mean) / self.mel_scale).transpose(1, 2))
+        return self.shown(self.understood(heard, style))
+
+    def understood(
+        self, heard: Float[Tensor, "B K I"], style: Float[Tensor, "B S"]
+    ) -> Float[Tensor, "B T C"]:
+        """The last layer but one: what the sound asks of the mouth, in this style."""
+        x = self.stem(((heard - self.mean) / self.scale).transpose(1, 2))
         for block in self.blocks:
             x = block(x)
         x = self.norm(x.transpose(1, 2))
         scale, shift = self.code(style)[:, None].chunk(2, -1)
         x = (x * (1 + scale) + shift).transpose(1, 2)
-        return self.mouth(nn.functional.gelu(self.hidden(x))).transpose(1, 2)
+        return nn.functional.gelu(self.hidden(x)).transpose(1, 2)
+
+    def shown(self, understood: Float[Tensor, "B T C"]) -> Float[Tensor, "B T M"]:
+        """Mouths for what was `understood`."""
+        return self.mouth(understood.transpose(1, 2)).transpose(1, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """What was `understood` of a line and the mouths `expected` of it, 50 a second from output
+    `first` of the sound on, and the `place` among them of every frame's middle."""
+
+    understood: Float[Tensor, "N C"]
+    expected: Float[Tensor, "N M"]
+    place: Float[Tensor, "T"]
+    first: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +136,8 @@ class ExpressionModel:
     network: ExpressionNetwork
     manner: Manner
     about: dict[str, Any]
+    habit: Habit | None = None
+    """What the speaker does otherwise than the average one."""
 
     def mouth(
         self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
@@ -126,36 +158,57 @@ class ExpressionModel:
         leave the average speaker.
         """
         start = (Fraction(track.start) + Fraction(lag_frames)) / track.fps
-        heard = self.heard(audio, track.fps, len(track), start)[track.valid]
-        manner = personal_manner(self.manner, heard, track.motion.mouth[track.valid])
-        return replace(self, manner=manner)
+        line = replace(self, habit=None).line(audio, track.fps, len(track), start)
+        understood, heard = (
+            read_at(rows, line.place)[track.valid] for rows in (line.understood, line.expected)
+        )
+        seen = track.motion.mouth[track.valid]
+        habit = learned_habit(understood, seen - heard, float(track.fps))
+        own = heard if habit is None else heard + habit(understood)
+        return replace(self, habit=habit, manner=personal_manner(self.manner, own, seen))
 
-    @torch.no_grad()
     def heard(
         self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
     ) -> Float[Tensor, "T M"]:
         """The network's own mouths, before any manner; see `mouth`."""
-        features = speech_features(audio)
+        line = self.line(audio, fps, frames, start_seconds)
+        return read_at(line.expected, line.place)
+
+    @torch.no_grad()
+    def line(
+        self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
+    ) -> "Line":
+        """What the network makes of a line, on its own clock; see `mouth`."""
+        features = hear(audio)
         moments = [
             (start_seconds + (i + Fraction(1, 2)) / fps - features.start) * CLOCK
             for i in range(frames)
         ]
-        if not moments:
-            return torch.zeros(0, self.network.shape.mouth)
-        first = moments[0].__floor__()
-        clock = torch.cat(list(self.on_clock(features, first, moments[-1].__floor__() + 2)))
+        first = moments[0].__floor__() if moments else 0
+        stop = moments[-1].__floor__() + 2 if moments else 2
+        understood = torch.cat(list(self.understood_on_clock(features, first, stop)))
         place = torch.tensor([float(m - first) for m in moments], dtype=torch.float64)
-        return read_at(clock, place)
+        return Line(understood, self.expected(understood), place, first)
 
-    def on_clock(
-        self, features: SpeechFeatures, first: int, stop: int
-    ) -> Iterator[Float[Tensor, "N M"]]:
+    def expected(self, understood: Float[Tensor, "N C"]) -> Float[Tensor, "N M"]:
+        """Mouths for what was understood, before any manner."""
+        mouth = self.network.shown(understood[None])[0]
+        return mouth if self.habit is None else mouth + self.habit(understood)
+
+    def on_clock(self, features: Heard, first: int, stop: int) -> Iterator[Float[Tensor, "N M"]]:
         """Uncorrected outputs `first` to `stop`, block by block; output j is heard j / 50 s in."""
+        for understood in self.understood_on_clock(features, first, stop):
+            yield self.expected(understood)
+
+    def understood_on_clock(
+        self, features: Heard, first: int, stop: int
+    ) -> Iterator[Float[Tensor, "N C"]]:
+        """What the network understood for its outputs `first` to `stop`, block by block."""
         style = torch.zeros(1, self.network.shape.style)
         for begin in range(first, stop, BLOCK):
             end = min(begin + BLOCK, stop)
-            mel = features.section(STRIDE * begin - CONTEXT, STRIDE * (end - 1) + CONTEXT + 1)
-            yield self.network(mel[None], style)[0]
+            heard = features.section(STRIDE * begin - CONTEXT, STRIDE * (end - 1) + CONTEXT + 1)
+            yield self.network.understood(heard[None], style)[0]
 
     def save(self, path: Path) -> None:
         """Weights in float16, the manner in float32."""

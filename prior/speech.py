@@ -44,6 +44,9 @@ class SpeechFeatures:
     mel: Float[Tensor, "K 80"]
     start: Fraction
 
+    def __len__(self) -> int:
+        return len(self.mel)
+
     def section(self, first: int, stop: int) -> Float[Tensor, "N 80"]:
         """Frames `first` to `stop`, either of which may lie outside the sound: silence there."""
         silence = FLOOR_DECIBELS / DECIBELS_A_UNIT

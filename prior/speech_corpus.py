@@ -6,8 +6,9 @@ second, frame k heard k / 100 seconds after the example's sound begins.
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,15 @@ from core.errors import InputError
 from core.progress import Reporter, Silent, reported
 from core.serial import save_json
 from face3d.track import Track
-from media.audio import load_audio
-from prior.speech import FRAME_RATE, SpeechFeatures, speech_features
+from media.audio import Audio, load_audio
+from prior.hearing import Hearing, hear
+from prior.soundscape import hiss, music, varied
+from prior.speech import FRAME_RATE, RATE, SpeechFeatures, speech_features
 
 HELD_OUT, TRAIN = "held-out", "train"
+
+NOBODY = -1
+"""The person of sounds in which nobody speaks and whose mouth rests."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,13 @@ class SpeechExample:
 class Utterance:
     """Sound and truth of one example on the clock; `mouth` holds where `known`."""
 
-    features: SpeechFeatures
+    features: SpeechFeatures | Hearing
     mouth: Float[Tensor, "K M"]
     known: Bool[Tensor, "K"]
     person: int
     example: SpeechExample
+    weight: float = 1.0
+    """How often it is drawn, beside others of its length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +63,11 @@ class SpeechCorpus:
 
     utterances: tuple[Utterance, ...]
     people: tuple[str, ...]
+
+    def recorded(self) -> tuple[Utterance, ...]:
+        """Each example as it was recorded, which is the first of its takes."""
+        first = {u.example: u for u in reversed(self.utterances) if u.person != NOBODY}
+        return tuple(u for u in self.utterances if first.get(u.example) is u)
 
     def part(self, split: str) -> "SpeechCorpus":
         kept = tuple(u for u in self.utterances if u.example.split == split)
@@ -91,26 +104,42 @@ def load_examples(path: Path) -> list[SpeechExample]:
     return rows
 
 
+Ear = Callable[[Audio], SpeechFeatures | Hearing]
+
+
 def prepare_expression(
-    examples: Sequence[SpeechExample], reporter: Reporter | None = None
+    examples: Sequence[SpeechExample],
+    reporter: Reporter | None = None,
+    ear: Ear = speech_features,
 ) -> SpeechCorpus:
     """Load every example. Raises InputError for a sound or a track that cannot be read."""
     people = tuple(sorted({e.person for e in examples}))
     numbers = {person: number for number, person in enumerate(people)}
     watched = reported(examples, reporter or Silent(), "hear the corpus", len(examples))
-    return SpeechCorpus(tuple(utterance(e, numbers[e.person]) for e in watched), people)
+    return SpeechCorpus(tuple(utterance(e, numbers[e.person], ear) for e in watched), people)
 
 
-def utterance(example: SpeechExample, person: int) -> Utterance:
-    """One example on the clock: its track's frames stand at their middles, moved by the lag.
+def utterance(example: SpeechExample, person: int, ear: Ear = speech_features) -> Utterance:
+    """One example on the clock."""
+    audio = load_audio(example.sound, mono=True)
+    return on_clock(example, person, Track.load(example.track), audio.start, 1.0, ear(audio))
+
+
+def on_clock(
+    example: SpeechExample,
+    person: int,
+    track: Track,
+    start: Fraction,
+    speed: float,
+    features: SpeechFeatures | Hearing,
+) -> Utterance:
+    """The track's frames stand at their middles, moved by the lag; all `speed` times as fast.
 
     Between frames coefficients follow a monotone cubic, which overshoots no closure.
     """
-    features = speech_features(load_audio(example.sound, mono=True))
-    track = Track.load(example.track)
     frames = track.start + np.arange(len(track)) + 0.5 + example.lag_frames
-    seen = frames / float(track.fps) - float(features.start)
-    clock = np.arange(len(features.mel)) / FRAME_RATE
+    seen = (frames / float(track.fps) - float(start)) / speed
+    clock = np.arange(len(features)) / FRAME_RATE
     mouth = PchipInterpolator(seen, track.motion.mouth.numpy())(clock.clip(seen[0], seen[-1]))
     place = np.searchsorted(seen, clock).clip(1, len(seen) - 1)
     valid = track.valid.numpy()
@@ -120,37 +149,101 @@ def utterance(example: SpeechExample, person: int) -> Utterance:
     )
 
 
+def heard_corpus(
+    examples: Sequence[SpeechExample], takes: int, seed: int, reporter: Reporter | None = None
+) -> SpeechCorpus:
+    """Every example as it is, and other takes of it (see `soundscape`): `takes` of a minute or less
+    of a person, fewer of one who speaks for longer; and rooms in which nobody speaks.
+
+    Raises InputError for a sound or a track that cannot be read.
+    """
+    random = np.random.default_rng(seed)
+    people = tuple(sorted({e.person for e in examples}))
+    numbers = {person: number for number, person in enumerate(people)}
+    sounds = [load_audio(e.sound, mono=True).mono16k() for e in examples]
+    voices = [sound.samples[0] for sound in sounds]
+    seconds: dict[str, float] = defaultdict(float)
+    for example, sound in zip(examples, sounds, strict=True):
+        seconds[example.person] += sound.seconds
+    made = []
+    watched = reported(examples, reporter or Silent(), "hear the corpus", len(examples))
+    for example, sound in zip(watched, sounds, strict=True):
+        track, person = Track.load(example.track), numbers[example.person]
+        own = on_clock(example, person, track, sound.start, 1.0, hear(sound))
+        made.append(replace(own, weight=UNTOUCHED_WEIGHT))
+        share = min(1.0, MANY_SECONDS / seconds[example.person])
+        for _ in range(int(takes * share + random.random())):
+            samples, speed = varied(sound.samples[0], voices, random)
+            heard = hear(_sound(samples))
+            made.append(on_clock(example, person, track, sound.start, speed, heard))
+    made += [_nobody(kind, random) for kind in range(QUIET_ROOMS)]
+    return SpeechCorpus(tuple(made), people)
+
+
+UNTOUCHED_WEIGHT = 3.0
+"""The example as it was recorded is drawn as often as so many of its takes."""
+MANY_SECONDS = 60.0
+QUIET_ROOMS = 36
+
+
+def _sound(samples: Float[np.ndarray, " N"]) -> Audio:
+    return Audio(samples[None].astype(np.float32), RATE)
+
+
+def _nobody(kind: int, random: np.random.Generator) -> Utterance:
+    """Four seconds without speech: digital silence, a room's hiss, or music of any level."""
+    count = 4 * RATE
+    if kind % 6 == 0:
+        samples = np.zeros(count)
+    else:
+        samples = hiss(count, random) if kind % 2 else music(count, random)
+        samples *= 10 ** (random.uniform(-75, -25) / 20) / samples.std()
+    features = hear(_sound(samples))
+    frames = len(features.values)
+    example = SpeechExample(Path(), Path(), "nobody")
+    known = torch.ones(frames, dtype=torch.bool)
+    return Utterance(features, torch.zeros(frames, 20), known, NOBODY, example)
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Windows of sound with the truth at every second frame within their context."""
+    """Windows of what is heard with the truth at every second frame within their context."""
 
-    mel: Float[Tensor, "B K 80"]
+    heard: Float[Tensor, "B K D"]
     mouth: Float[Tensor, "B T M"]
     known: Bool[Tensor, "B T"]
     person: Int[Tensor, "B"]
 
 
+SILENT_SHARE = 0.08
+"""Share of windows in which nobody speaks, where the corpus has such."""
+
+
 def draw_batch(
     corpus: SpeechCorpus, size: int, outputs: int, context: int, stride: int, seed: int
 ) -> Batch:
-    """Random windows. People are drawn by the root of their seconds, so that one who has spoken for
-    half an hour does not drown the others; silence is a person's mouth at rest."""
+    """Random windows. People are drawn by the root of the seconds recorded of them, so that one who
+    has spoken for half an hour does not drown the others."""
     random = np.random.default_rng(seed)
     by_person: dict[int, list[Utterance]] = defaultdict(list)
     for u in corpus.utterances:
         by_person[u.person].append(u)
     people = sorted(by_person)
-    lengths = {p: np.array([len(u.mouth) for u in by_person[p]], float) for p in people}
-    share = np.sqrt([lengths[p].sum() for p in people])
+    recorded = {p: {u.example: len(u.mouth) for u in by_person[p]} for p in people}
+    roots = np.sqrt([sum(recorded[p].values()) for p in people])
+    share = roots / roots.sum()
+    if NOBODY in by_person:
+        speaking = roots[1:] / roots[1:].sum()
+        share = np.concatenate([[SILENT_SHARE], (1 - SILENT_SHARE) * speaking])
+    weights = {p: np.array([u.weight * len(u.mouth) for u in by_person[p]]) for p in people}
     rows = []
-    for person in random.choice(people, size, p=share / share.sum()):
-        pick = random.choice(len(lengths[person]), p=lengths[person] / lengths[person].sum())
+    for person in random.choice(people, size, p=share):
+        pick = random.choice(len(weights[person]), p=weights[person] / weights[person].sum())
         rows.append(_window(by_person[person][pick], outputs, context, stride, random))
-    mel, mouth, known = (torch.stack(part) for part in zip(*(row[:3] for row in rows), strict=True))
-    batch = Batch(mel, mouth, known, torch.tensor([row[3] for row in rows]))
-    return with_silence(
-        Batch(vary(batch.mel, random), batch.mouth, batch.known, batch.person), random
+    heard, mouth, known = (
+        torch.stack(part) for part in zip(*(row[:3] for row in rows), strict=True)
     )
+    return Batch(heard, mouth, known, torch.tensor([row[3] for row in rows]))
 
 
 SPEED = 0.2
@@ -168,13 +261,13 @@ def _window(
     # One row more than needed: in float32 the last place may round up to its next row.
     first, last = int(np.floor(places[0])), int(np.floor(places[-1])) + 3
     share = torch.from_numpy(places - first).float()
-    mel = _between(u.features.section(first, last), share)
+    heard = _between(u.features.section(first, last), share)
     at = share[context : count - context : stride]
     inside = (at + first >= 0) & (at + first <= len(u.mouth) - 1)
     clamped = (at + first).clamp(0, len(u.mouth) - 1)
     known = inside & u.known[clamped.floor().long()] & u.known[clamped.ceil().long()]
     padded = torch.cat([u.mouth, u.mouth[-1:]])
-    return mel, _between(padded, clamped), known, u.person
+    return heard, _between(padded, clamped), known, u.person
 
 
 def _between(rows: Float[Tensor, "N D"], places: Float[Tensor, "T"]) -> Float[Tensor, "T D"]:
@@ -228,22 +321,3 @@ def _smeared(power: Float[Tensor, "B K 80"], decay: Float[Tensor, "B"]) -> Float
     for _ in range(25):
         tail[:, 1:] = decay[:, None, None] * (tail[:, :-1] + power[:, :-1])
     return tail
-
-
-SILENT_SHARE = 0.08
-
-
-def with_silence(batch: Batch, random: np.random.Generator) -> Batch:
-    """Some windows replaced by a room's hum, without speech, and a mouth at rest."""
-    count, frames, bands = batch.mel.shape
-    silent = torch.from_numpy(random.random(count) < SILENT_SHARE)
-    level = random.uniform(-4.5, -1.3, (count, 1, 1))
-    hum = level + random.normal(0, 0.3, (count, 1, 1)) * np.linspace(-1, 1, bands)
-    hum = hum + np.log10(random.standard_gamma(4.0, (count, frames, bands)) / 4) / 2
-    mel = torch.from_numpy(hum).float().clamp_min(float(batch.mel.min()))
-    return Batch(
-        torch.where(silent[:, None, None], mel, batch.mel),
-        torch.where(silent[:, None, None], torch.zeros_like(batch.mouth), batch.mouth),
-        batch.known | silent[:, None],
-        batch.person,
-    )

@@ -24,6 +24,7 @@ from face3d.morphable import MorphableModel, default_model
 from prior.expression import (
     CLOCK,
     CONTEXT,
+    LOOK_AHEAD,
     STRIDE,
     ExpressionModel,
     ExpressionNetwork,
@@ -33,7 +34,7 @@ from prior.expression import (
     velocity_error,
 )
 from prior.manner import average_manner, plain_manner
-from prior.speech_corpus import Batch, SpeechCorpus, draw_batch
+from prior.speech_corpus import NOBODY, Batch, SpeechCorpus, draw_batch
 
 CHECKPOINT = Schema("expression-training", 1)
 
@@ -43,7 +44,9 @@ class ExpressionConfig:
     """How the speech model is trained; the defaults made the weights that ship."""
 
     shape: ExpressionShape = ExpressionShape()  # noqa: RUF009  frozen
-    steps: int = 900
+    takes: int = 6
+    """Takes of each example beside itself, see `speech_corpus.heard_corpus`."""
+    steps: int = 450
     batch: int = 24
     outputs: int = 2 * CLOCK
     """Moments of a window that are learned from."""
@@ -53,6 +56,8 @@ class ExpressionConfig:
     dropout: float = 0.2
     forget_person: float = 0.35
     """Share of windows whose speaker is not told: they teach the average speaker."""
+    live: float = 0.2
+    """Share of windows whose future is unknown from a random moment on."""
     point: float = 1.0
     velocity: float = 10.0
     closure: float = 3.0
@@ -99,8 +104,10 @@ def train_expression(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             told = torch.rand(config.batch, 1) >= config.forget_person
-            style = torch.where(told, learner.people(batch.person), 0.0)
-            predicted = learner.network.train()(batch.mel, style)
+            told &= (batch.person != NOBODY)[:, None]
+            style = torch.where(told, learner.people(batch.person.clamp_min(0)), 0.0)
+            batch = cut_short(batch, learner.network.mean, config.live)
+            predicted = learner.network.train()(batch.heard, style)
         terms = judge.terms(predicted, batch)
         loss = torch.stack(list(terms.values())).sum()
         if not bool(torch.isfinite(loss)):
@@ -114,6 +121,19 @@ def train_expression(
             save_checkpoint(checkpoint, learner, optimiser, step + 1, training_of(corpus, config))
         figures = {name: float(value.detach()) for name, value in terms.items()}
         yield Step("train speech", step + 1, config.steps, time.monotonic() - begin, figures)
+
+
+def cut_short(batch: Batch, unknown: Float[Tensor, "D"], share: float) -> Batch:
+    """Some windows are live: from a random moment on nothing is known beyond `LOOK_AHEAD`, and
+    nothing is asked after it."""
+    size, frames, _ = batch.heard.shape
+    outputs = batch.known.shape[1]
+    live = torch.rand(size) < share
+    last = torch.where(live, torch.randint(outputs, (size,)), outputs)
+    cut = torch.where(live, CONTEXT + STRIDE * last + LOOK_AHEAD, frames)
+    heard = torch.where((torch.arange(frames) > cut[:, None])[..., None], unknown, batch.heard)
+    known = batch.known & (torch.arange(outputs) <= last[:, None])
+    return replace(batch, heard=heard, known=known)
 
 
 def training_of(corpus: SpeechCorpus, config: ExpressionConfig) -> dict[str, Any]:
@@ -130,10 +150,10 @@ def schedule(step: int, config: ExpressionConfig) -> float:
 
 
 def set_scales(network: ExpressionNetwork, corpus: SpeechCorpus) -> None:
-    """Mean and deviation of each mel band over the corpus."""
-    mel = torch.cat([u.features.mel for u in corpus.utterances])
-    network.mel_mean.copy_(mel.mean(0))
-    network.mel_scale.copy_(mel.std(0).clamp_min(0.1))
+    """Mean and deviation of each heard number over the corpus."""
+    heard = torch.cat([u.features.section(0, len(u.features)) for u in corpus.utterances])
+    network.mean.copy_(heard.mean(0))
+    network.scale.copy_(heard.std(0).clamp_min(0.1))
 
 
 @dataclass(frozen=True)
@@ -210,12 +230,12 @@ def load_learner(path: Path, config: ExpressionConfig, corpus: SpeechCorpus) -> 
 
 @torch.no_grad()
 def finished(learner: Learner, corpus: SpeechCorpus, about: dict[str, Any]) -> ExpressionModel:
-    """The trained network with the average manner of the people of `corpus`."""
+    """The trained network with the average manner of the people of `corpus` as recorded."""
     face = default_model()
     plain = ExpressionModel(learner.network.eval(), plain_manner(face), about)
     heard: dict[int, list[Tensor]] = defaultdict(list)
     seen: dict[int, list[Tensor]] = defaultdict(list)
-    for u in corpus.utterances:
+    for u in corpus.recorded():
         truth, known = u.mouth[::STRIDE], u.known[::STRIDE]
         outputs = torch.cat(list(plain.on_clock(u.features, 0, len(truth))))
         heard[u.person].append(outputs[known])

@@ -26,6 +26,7 @@ from prior.expression import (
     read_at,
     velocity_error,
 )
+from prior.hearing import WIDTH
 from prior.manner import plain_manner
 
 SMALL = ExpressionShape(width=16)
@@ -49,12 +50,12 @@ def babble(seconds: float, rate: int = 16000) -> Audio:
 def test_an_output_sees_its_context_and_nothing_else() -> None:
     """Kills padding, and a CONTEXT that does not match the kernels."""
     network = untrained().network
-    mel = torch.randn(1, 2 * CONTEXT + 1, 80, requires_grad=True)
-    out = network(mel, torch.zeros(1, SMALL.style))
+    heard = torch.randn(1, 2 * CONTEXT + 1, WIDTH, requires_grad=True)
+    out = network(heard, torch.zeros(1, SMALL.style))
     assert out.shape == (1, 1, 20)
     out.sum().backward()
-    assert mel.grad is not None
-    seen = mel.grad[0].abs().sum(1) > 0
+    assert heard.grad is not None
+    seen = heard.grad[0].abs().sum(1) > 0
     assert bool(seen[0])
     assert bool(seen[-1])
     assert bool(seen[CONTEXT])

@@ -16,10 +16,12 @@ from media.audio import Audio
 from prior import speech
 from prior.speech import mel_decibels, mel_weights, speech_features, speech_level
 from prior.speech_corpus import (
+    NOBODY,
     SpeechCorpus,
     SpeechExample,
     Utterance,
     draw_batch,
+    heard_corpus,
     load_examples,
     save_examples,
     utterance,
@@ -171,12 +173,10 @@ def corpus_of_ramps() -> SpeechCorpus:
     return SpeechCorpus(tuple(utterances), ("0", "1"))
 
 
-def test_batches_keep_sound_and_truth_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_keep_sound_and_truth_together() -> None:
     """Kills windows whose truth starts with the context, or runs at another speed."""
-    monkeypatch.setattr("prior.speech_corpus.vary", lambda mel, random: mel)
-    monkeypatch.setattr("prior.speech_corpus.SILENT_SHARE", 0.0)
     batch = draw_batch(corpus_of_ramps(), 16, 50, 46, 2, seed=3)
-    heard = (batch.mel[:, 46:-46:2, 0] + 1) * 10
+    heard = (batch.heard[:, 46:-46:2, 0] + 1) * 10
     assert heard.shape == batch.known.shape == (16, 50)
     assert 0.5 < batch.known.float().mean() <= 1
     torch.testing.assert_close(
@@ -190,17 +190,36 @@ def test_batches_keep_sound_and_truth_together(monkeypatch: pytest.MonkeyPatch) 
 def test_batches_follow_from_their_seed() -> None:
     corpus = corpus_of_ramps()
     a, b, c = (draw_batch(corpus, 4, 20, 46, 2, seed) for seed in (1, 1, 2))
-    assert torch.equal(a.mel, b.mel)
-    assert not torch.equal(a.mel, c.mel)
+    assert torch.equal(a.heard, b.heard)
+    assert not torch.equal(a.heard, c.heard)
 
 
-def test_silent_windows_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kills silence that keeps the speaker's truth."""
-    monkeypatch.setattr("prior.speech_corpus.SILENT_SHARE", 1.0)
-    batch = draw_batch(corpus_of_ramps(), 4, 20, 46, 2, seed=0)
-    assert bool((batch.mouth == 0).all())
-    assert bool(batch.known.all())
-    assert float(batch.mel.mean()) < -1.0
+def test_nobody_speaks_in_a_share_of_windows() -> None:
+    """Kills silence drawn by its length, and people whose share silence changes."""
+    corpus = corpus_of_ramps()
+    silent = replace(corpus.utterances[0], person=NOBODY, mouth=torch.zeros(500, 20))
+    both = replace(corpus, utterances=(*corpus.utterances, silent))
+    people = draw_batch(both, 600, 2, 46, 2, seed=0).person
+    shares = [float((people == person).float().mean()) for person in (NOBODY, 0, 1)]
+    np.testing.assert_allclose(shares, [0.08, 0.46, 0.46], atol=0.06)
+
+
+def test_takes_keep_truth_with_their_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills a take whose truth runs at the untouched speed, and quiet rooms whose mouth moves."""
+    monkeypatch.setattr("prior.speech_corpus.QUIET_ROOMS", 2)
+    frames = 50
+    ramp = torch.arange(frames, dtype=torch.float32)[:, None].expand(-1, 20).clone()
+    example = example_of(tmp_path, track_with(ramp, Fraction(25)), 2.0, 0.0)
+    corpus = heard_corpus([example], 3, seed=1)
+    spoken = [u for u in corpus.utterances if u.person != NOBODY]
+    assert len(spoken) >= 4
+    for u in spoken:
+        seconds = len(u.mouth) / 100
+        steps = u.mouth[u.known][:, 0].diff()
+        assert float(steps.mean()) == pytest.approx(25 / 100 * 2.0 / seconds, rel=0.02)
+    rooms = [u for u in corpus.utterances if u.person == NOBODY]
+    assert rooms
+    assert all(float(u.mouth.abs().max()) == 0 for u in rooms)
 
 
 def test_examples_round_trip_beside_their_list(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ import torch
 from core.errors import DivergedError, InputError
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
-from prior.expression import ExpressionShape
+from prior.expression import CONTEXT, LOOK_AHEAD, STRIDE, ExpressionShape
 from prior.speech import SpeechFeatures
-from prior.speech_corpus import SpeechCorpus, SpeechExample, Utterance
+from prior.speech_corpus import Batch, SpeechCorpus, SpeechExample, Utterance
 from prior.train_expression import (
     ExpressionConfig,
+    cut_short,
     finished,
     load_learner,
     train_expression,
@@ -30,14 +31,14 @@ def made_up_corpus(utterances: int = 4) -> SpeechCorpus:
         mel = -3.0 + 2.5 * swell[:, None].expand(-1, 80) + 0.05 * torch.randn(300, 80)
         mouth = torch.zeros(300, 20)
         mouth[:, 0] = 2 * swell - 0.1
-        example = SpeechExample(Path("s"), Path("t"), str(number % 2))
+        example = SpeechExample(Path(str(number)), Path("t"), str(number % 2))
         known = torch.ones(300, dtype=torch.bool)
         made.append(Utterance(SpeechFeatures(mel, Fraction(0)), mouth, known, number % 2, example))
     return SpeechCorpus(tuple(made), ("0", "1"))
 
 
 CONFIG = ExpressionConfig(
-    shape=ExpressionShape(width=16, style=2), steps=6, batch=2, outputs=16, save_every=3
+    shape=ExpressionShape(80, width=16, style=2), steps=6, batch=2, outputs=16, save_every=3
 )
 
 
@@ -77,7 +78,7 @@ def test_a_mouth_that_follows_loudness_is_learned(tmp_path: Path) -> None:
     """Kills losses with the wrong sign, a style that is never told, a curve that shrinks."""
     corpus = made_up_corpus(8)
     config = ExpressionConfig(
-        shape=ExpressionShape(width=24, style=2), steps=80, batch=6, outputs=30, rate=6e-3
+        shape=ExpressionShape(80, width=24, style=2), steps=80, batch=6, outputs=30, rate=6e-3
     )
     path = tmp_path / "run.safetensors"
     list(train_expression(corpus, config, path))
@@ -87,3 +88,22 @@ def test_a_mouth_that_follows_loudness_is_learned(tmp_path: Path) -> None:
     a, b = (mouth_opening(default_model(), m) for m in (heard, unheard.mouth[::2]))
     assert float(torch.corrcoef(torch.stack([a, b]))[0, 1]) > 0.8
     assert 0.75 < float(a.std() / b.std()) < 1.3
+
+
+def test_a_live_window_knows_nothing_past_its_look_ahead() -> None:
+    """Kills a future that leaks, moments asked after the cut, and windows that are never cut."""
+    outputs = 20
+    heard = torch.ones(64, STRIDE * (outputs - 1) + 1 + 2 * CONTEXT, 3)
+    known = torch.ones(64, outputs, dtype=torch.bool)
+    batch = Batch(heard, torch.zeros(64, outputs, 20), known, torch.zeros(64, dtype=torch.int64))
+    torch.manual_seed(0)
+    found = cut_short(batch, torch.full((3,), -7.0), 0.5)
+    last = found.known.sum(1) - 1
+    lived = (found.heard == -7).any(2).any(1)
+    assert 16 < int(lived.sum()) < 48
+    for row in range(64):
+        unknown = (found.heard[row] == -7).all(1)
+        expected = CONTEXT + STRIDE * int(last[row]) + LOOK_AHEAD if lived[row] else len(unknown)
+        assert not unknown[: expected + 1].any()
+        assert unknown[expected + 1 :].all()
+    assert bool(found.known[~lived].all())

@@ -1,0 +1,146 @@
+"""Speech as the speech model hears it: which sound, how surely, and how it is coloured.
+
+Per frame, 100 a second: the logarithm of each phone state's posterior (126), what the frame alone
+says about each phone (42), and how loud it is in 40 bands. The first two hardly depend on who
+speaks; the last knows how openly a vowel is said. What a recording adds to all of its frames, its
+level and its mean cepstrum, is a `Room` and is taken out.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from scipy.special import log_softmax, logsumexp
+from torch import Tensor
+
+from media.audio import Audio
+from prior.acoustics import SILENCE, TRUST, cepstra, load_acoustics
+from prior.phones import PHONES, STATES
+from prior.speech import (
+    AUDIBLE_DBFS,
+    BANDS,
+    DECIBELS_A_UNIT,
+    FLOOR_DECIBELS,
+    FRAME_RATE,
+    loudness,
+    mel_decibels,
+    speech_level,
+)
+
+STATE_COUNT = STATES * len(PHONES)
+LOUDNESS_BANDS = BANDS // 2
+"""Mel bands are taken in pairs."""
+STATES_AT, PHONES_AT, LOUDNESS_AT = (
+    slice(0, STATE_COUNT),
+    slice(STATE_COUNT, STATE_COUNT + len(PHONES)),
+    slice(STATE_COUNT + len(PHONES), STATE_COUNT + len(PHONES) + LOUDNESS_BANDS),
+)
+"""Columns of posteriors, of single frames' phones, and of loudness in units of 20 dB."""
+WIDTH = LOUDNESS_AT.stop
+
+LEAST_POSTERIOR = 1e-3
+LEAST_FRAME_NATS = -10.0
+"""What is less likely than this is not heard at all."""
+SPOKEN_DECIBELS = 30.0
+"""Frames less than this below the speech level tell of the microphone and the room."""
+QUIET_DECIBELS, QUIET_NATS_A_DECIBEL = 38.0, 1.0
+"""From so far below the speech level on, each decibel speaks against every phone but silence."""
+INAUDIBLE = 1000.0
+"""Decibels that speak against every phone in what is no sound at all."""
+HANDED_ON_FRAMES = 20 * FRAME_RATE
+"""Posteriors of a long line are found in blocks of this many frames, with a second around each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Room:
+    """Speech level in dB as `speech_level` has it, and the mean cepstrum of what is spoken."""
+
+    level: float
+    cepstrum: Float[np.ndarray, " 13"]
+
+
+@runtime_checkable
+class Heard(Protocol):
+    """Frames that can be asked for, 100 a second, wherever they come from."""
+
+    def section(self, first: int, stop: int) -> Float[Tensor, "N D"]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Hearing:
+    """What is heard; frame k `start` + k / 100 seconds after picture 0."""
+
+    values: Float[Tensor, "K 208"]
+    start: Fraction
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def section(self, first: int, stop: int) -> Float[Tensor, "N 208"]:
+        """Frames `first` to `stop`, either of which may lie outside the sound: silence there."""
+        before = min(max(-first, 0), stop - first)
+        inside = self.values[max(first, 0) : max(stop, 0)]
+        after = stop - first - before - len(inside)
+        silence = heard_silence()
+        return torch.cat([silence.expand(before, -1), inside, silence.expand(after, -1)])
+
+
+def hear(audio: Audio, room: Room | None = None) -> Hearing:
+    """What is heard in a line. Its own room is taken out unless one is given."""
+    samples = audio.mono16k().samples[0]
+    mel, plain = mel_decibels(samples), cepstra(samples)
+    room = room or room_of(mel, plain)
+    values = [heard_block(mel[part], plain[part], room)[kept] for part, kept in _blocks(len(mel))]
+    return Hearing(torch.from_numpy(np.concatenate(values)), audio.start)
+
+
+def room_of(mel: Float32[np.ndarray, "K 80"], plain: Float[np.ndarray, "K 13"]) -> Room:
+    """Level and mean cepstrum of the spoken frames; of all where nothing is loud enough."""
+    level = speech_level(mel)
+    spoken = loudness(mel) > level - SPOKEN_DECIBELS
+    return Room(level, plain[spoken].mean(0) if spoken.any() else plain.mean(0))
+
+
+def heard_block(
+    mel: Float32[np.ndarray, "K 80"], plain: Float[np.ndarray, "K 13"], room: Room
+) -> Float32[np.ndarray, "K 208"]:
+    """All columns of frames that follow each other."""
+    acoustics = load_acoustics()
+    scores = acoustics.scores(plain - room.cepstrum).reshape(-1, len(PHONES), STATES)
+    loud = loudness(mel)
+    quiet = np.where(loud > AUDIBLE_DBFS, (room.level - QUIET_DECIBELS - loud).clip(0), INAUDIBLE)
+    against = np.ones(len(PHONES))
+    against[SILENCE] = 0.0
+    scores = scores - (QUIET_NATS_A_DECIBEL * quiet)[:, None, None] * against[:, None]
+    states = scores.reshape(len(scores), -1)
+    posterior = np.maximum(acoustics.posteriors(states), LEAST_POSTERIOR)
+    single = logsumexp(log_softmax(TRUST * states, 1).reshape(scores.shape), 2)
+    relative = np.maximum(mel - room.level, FLOOR_DECIBELS) / DECIBELS_A_UNIT
+    bands = relative.reshape(len(relative), LOUDNESS_BANDS, 2).mean(2)
+    columns = (np.log(posterior), np.maximum(single, LEAST_FRAME_NATS), bands)
+    values = np.concatenate(columns, 1).astype(np.float32)
+    values[loud <= AUDIBLE_DBFS] = heard_silence().numpy()
+    return values
+
+
+def _blocks(count: int) -> list[tuple[slice, slice]]:
+    """Frames to compute together, and which of them to keep."""
+    parts = []
+    for first in range(0, count, HANDED_ON_FRAMES):
+        begin = max(first - FRAME_RATE, 0)
+        stop = min(first + HANDED_ON_FRAMES, count)
+        parts.append((slice(begin, stop + FRAME_RATE), slice(first - begin, stop - begin)))
+    return parts
+
+
+def heard_silence() -> Float[Tensor, "1 208"]:
+    """A frame in which certainly nothing sounds."""
+    values = torch.full((1, WIDTH), FLOOR_DECIBELS / DECIBELS_A_UNIT)
+    values[:, STATES_AT] = float(np.log(LEAST_POSTERIOR))
+    values[:, STATES * SILENCE : STATES * (SILENCE + 1)] = -float(np.log(STATES))
+    values[:, PHONES_AT] = LEAST_FRAME_NATS
+    values[:, PHONES_AT.start + SILENCE] = 0.0
+    return values

@@ -1,0 +1,117 @@
+"""A live voice drives a mouth: samples in as they are spoken, mouths out in chunks of five frames.
+
+    3 frames past | 5 new frames | 2 frames of look-ahead
+
+The model is the offline one; it hears the last second and a half, and what is not yet spoken is
+unknown to it, which it was trained for. Frames that were shown are shown: where a new chunk sees
+its past otherwise than it was, the difference fades over the next frames (the smoothing is causal).
+The room is learned from all that was heard so far.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from prior.acoustics import cepstra
+from prior.expression import CLOCK, ExpressionModel, read_at
+from prior.hearing import heard_block, heard_silence, room_of
+from prior.speech import FRAME_RATE, HOP, RATE, TRANSFORM, mel_decibels
+
+PAST, NEW, LOOK_AHEAD = 3, 5, 2
+"""Frames of a chunk."""
+HEARD_FRAMES = 3 * FRAME_RATE // 2
+"""Heard frames that posteriors are found over."""
+ROOM_FRAMES = 20 * FRAME_RATE
+"""Heard frames that a room is learned from."""
+
+
+@dataclass(frozen=True, eq=False)
+class LiveHearing:
+    """The last frames heard, from frame `first` of the voice on; before them silence, after them
+    `unknown`."""
+
+    values: Float[Tensor, "K D"]
+    first: int
+    unknown: Float[Tensor, "D"]
+
+    def section(self, first: int, stop: int) -> Float[Tensor, "N D"]:
+        first, stop = first - self.first, stop - self.first
+        before = min(max(-first, 0), stop - first)
+        inside = self.values[max(first, 0) : max(stop, 0)]
+        after = stop - first - before - len(inside)
+        silence = heard_silence().expand(before, -1)
+        return torch.cat([silence, inside, self.unknown.expand(after, -1)])
+
+
+class LiveMouth:
+    """One voice being listened to. State: the sound's end, what was heard of it, frames shown."""
+
+    def __init__(self, model: ExpressionModel, fps: Fraction) -> None:
+        self.model, self.fps = model, fps
+        self.samples = np.zeros(0, np.float32)
+        self.dropped = 0
+        """Samples, a multiple of HOP, that are no longer needed."""
+        self.mel = np.zeros((0, 80), np.float32)
+        self.cepstra = np.zeros((0, 13))
+        self.heard = 0
+        """Frames heard since the voice began; `mel` and `cepstra` hold the last of them."""
+        self.shown = 0
+        self.last: Tensor | None = None
+
+    def listen(self, samples: Float32[np.ndarray, " N"]) -> Float[Tensor, "T M"]:
+        """Takes the next samples (16 kHz); returns the mouths of frames that are now due.
+
+        A chunk is due when its last new frame and the look-ahead have been heard.
+        """
+        self.samples = np.concatenate([self.samples, samples])
+        chunks = []
+        while self._ends_at(self.shown + NEW + LOOK_AHEAD) <= self.dropped + len(self.samples):
+            chunks.append(self._chunk())
+        return torch.cat(chunks) if chunks else torch.zeros(0, self.model.network.shape.mouth)
+
+    def _ends_at(self, frame: int) -> int:
+        """Samples that are over when `frame` begins."""
+        return -(-frame * RATE * self.fps.denominator // self.fps.numerator)
+
+    def _chunk(self) -> Float[Tensor, "5 M"]:
+        end = self._ends_at(self.shown + NEW + LOOK_AHEAD)
+        self._hear(end)
+        first = max(self.shown - PAST, 0)
+        mouth = self._mouths(first, self.shown + NEW)
+        past, new = mouth[: self.shown - first], mouth[self.shown - first :]
+        if self.last is not None:
+            fading = 1 - (torch.arange(NEW) + 1) / (PAST + 1)
+            new = new + fading.clamp_min(0)[:, None] * (self.last - past[-1])
+        self.shown, self.last = self.shown + NEW, new[-1]
+        return new
+
+    def _hear(self, end: int) -> None:
+        """Mel frames and cepstra whose windows are over by sample `end`, and forget old sound."""
+        stop = (end - TRANSFORM // 2) // HOP + 1
+        # Emphasis and windows reach back: two frames more are computed than are kept.
+        begin = max(self.heard - 4, 0)
+        sound = self.samples[begin * HOP - self.dropped : end - self.dropped]
+        kept = slice(self.heard - begin, stop - begin)
+        self.mel = np.concatenate([self.mel, mel_decibels(sound)[kept]])[-ROOM_FRAMES:]
+        self.cepstra = np.concatenate([self.cepstra, cepstra(sound)[kept]])[-ROOM_FRAMES:]
+        self.heard = stop
+        old = max(self.heard - 4, 0) * HOP - self.dropped
+        self.samples, self.dropped = self.samples[old:], self.dropped + old
+
+    def _mouths(self, first: int, stop: int) -> Float[Tensor, "T M"]:
+        """Mouths of frames, each at its middle, from what is heard by now."""
+        mel, plain = self.mel[-HEARD_FRAMES:], self.cepstra[-HEARD_FRAMES:]
+        values = heard_block(mel, plain, room_of(self.mel, self.cepstra))
+        network = self.model.network
+        hearing = LiveHearing(torch.from_numpy(values), self.heard - len(mel), network.mean)
+        moments = [(frame + Fraction(1, 2)) / self.fps * CLOCK for frame in range(first, stop)]
+        begin = moments[0].__floor__()
+        with torch.no_grad():
+            clock = self.model.on_clock(hearing, begin, moments[-1].__floor__() + 2)
+            outputs = torch.cat(list(clock))
+        place = torch.tensor([float(m - begin) for m in moments], dtype=torch.float64)
+        return self.model.manner(read_at(outputs, place))
