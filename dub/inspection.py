@@ -61,7 +61,7 @@ def inspect_clip(clip: Clip, reporter: Reporter) -> dict[str, Any]:
         "face_height_pixels": round(face_height(track), 1),
         "pose_degrees": pose_range(track),
         "sound": sound_offset(clip, track),
-        "passed_through": runs(["" if ok else "no face" for ok in track.valid], track.start),
+        "passed_through": runs(track.reasons(), track.start),
         "estimated_seconds": {
             "adapt": ADAPT_SECONDS,
             "dub": round(seconds + len(track) * RENDER_OVERHEAD * network_seconds_a_frame(), 1),

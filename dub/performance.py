@@ -55,7 +55,7 @@ def reenacting(track: Track) -> Performance:
     """The plate's own mouth, rendered anew: the renderer's ceiling."""
     own = track.motion.mouth
     valid = track.valid.numpy()
-    reason = tuple("" if ok else "no face" for ok in valid)
+    reason = tuple(track.reasons())
     return Performance(own, own, valid.astype(float), reason)
 
 
@@ -93,8 +93,7 @@ def reasons(track: Track, direction: Direction) -> tuple[str, ...]:
     """Why a frame stays the plate's whatever is said, "" for frames that may speak."""
     kept = np.zeros(len(track), bool) if direction.kept is None else direction.kept
     return tuple(
-        "no face" if not ok else "kept" if keep else ""
-        for ok, keep in zip(track.valid.numpy(), kept, strict=True)
+        why or ("kept" if keep else "") for why, keep in zip(track.reasons(), kept, strict=True)
     )
 
 

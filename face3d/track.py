@@ -122,6 +122,14 @@ class Track:
             photometric=self.photometric and self.photometric[frames],
         )
 
+    def reasons(self) -> list[str]:
+        """Why each frame is not valid; empty where it is."""
+        found = torch.isfinite(self.residual).tolist()
+        return [
+            "" if ok else "face not clear" if seen else "no face"
+            for ok, seen in zip(self.valid.tolist(), found, strict=True)
+        ]
+
     def crop(self, frame: int) -> Crop:
         return self.crops[int(self.shot[frame])]
 

@@ -42,7 +42,7 @@ def track(count: int, lost: tuple[int, ...] = ()) -> Track:
     valid[list(lost)] = False
     camera = Camera(500.0, (128.0, 128.0), 256, 256)
     crops, shot = (Crop(0, 0, 256, 256),), torch.zeros(count, dtype=torch.int64)
-    zero, sure = torch.zeros(count), torch.ones(count)
+    zero, sure = torch.where(valid, 0.0, torch.inf), torch.ones(count)
     return Track(
         Fraction(25), 0, camera, crops, shot, somebody(), moving(count), valid, zero, sure
     )  # fmt: skip

@@ -136,5 +136,8 @@ def test_doubtful_frames_are_not_valid(performer_landmarks: Landmarks) -> None:
     seen = judged(track, Evidence(*columns), TrackerConfig())
     assert seen.valid.tolist() == [True, True, False, False, True, False]
     assert bool((seen.confidence[:2] > 0.8).all())
+    assert seen.reasons() == ["", "", *["face not clear"] * 2, "", "face not clear"]
+    missed = replace(seen, residual=torch.where(seen.valid, seen.residual, torch.inf))
+    assert missed.reasons() == ["", "", "no face", "no face", "", "no face"]
     lost = replace(track, valid=torch.zeros(6, dtype=torch.bool))
     assert not bool(judged(lost, Evidence(*columns), TrackerConfig()).valid.any())
