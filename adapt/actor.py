@@ -76,6 +76,7 @@ class Actor:
             {
                 "shape": self.identity.shape,
                 "offset": self.identity.offset,
+                **({} if self.identity.albedo is None else {"albedo": self.identity.albedo}),
                 **{f"manner_{k}": v for k, v in _tensors(self.style.manner).items()},
                 **{f"habit_{k}": v for k, v in _tensors(self.style.habit).items()},
             },
@@ -126,7 +127,7 @@ class Actor:
             name: base + renderer[f"weight.{name}"].float() for name, base in prior.weights.items()
         }
         names = ("rotation", "translation", "mouth", "upper")
-        who = Identity(identity["shape"], identity["offset"])
+        who = Identity(identity["shape"], identity["offset"], identity.get("albedo"))
         cameras = [
             Camera(**{**camera, "centre": tuple(camera["centre"])}) for camera in header["cameras"]
         ]

@@ -75,9 +75,12 @@ def fit_appearance(
     colours: Float[Tensor, "T P 3"],
     basis: Float[Tensor, "T P 9"],
     seen: Float[Tensor, "T P"],
+    known: Float[Tensor, "P 3"] | None = None,
     ridge: float = 0.02,
 ) -> Appearance:
     """Albedo and one light from several frames, by alternation with robust weights.
+
+    A `known` albedo, told by other footage, stays wherever it is not black.
 
     `seen` weighs a sample by how openly it faces the camera, 0 where it is hidden. A sample that
     no frame shows gets an infinite spread.
@@ -89,6 +92,8 @@ def fit_appearance(
     for _ in range(ROUNDS):
         w = weight[..., None]
         albedo = (w * shading * colours).sum(0) / (w * shading.square()).sum(0).clamp_min(1e-6)
+        if known is not None:
+            albedo = torch.where((known > 0).all(-1, keepdim=True), known, albedo)
         shown = albedo.expand_as(colours)
         light = fit_light(
             colours.flatten(0, 1), shown.flatten(0, 1), basis.flatten(0, 1), weight.flatten(),

@@ -175,7 +175,9 @@ def refined(
     return replace(
         track,
         camera=fit.camera,
-        identity=Identity(fit.identity.shape.float(), fit.identity.offset.float()),
+        identity=Identity(
+            fit.identity.shape.float(), fit.identity.offset.float(), portrait.appearance.albedo
+        ),
         motion=Motion(*(value.float() for value in vars(fit.motion).values())),
         photometric=Photometric(
             portrait.appearance.albedo, portrait.appearance.light, hearing.before, hearing.after
@@ -264,7 +266,11 @@ FREE = Smoothness(1.0, 1.0, 1.0, 1.0, 1.0)
 
 
 def appearance_of(surface: Surface, fit: Fit, keys: Gallery) -> Appearance:
-    """What the samples look like over the key frames."""
+    """What the samples look like over the key frames; whose skin is known keeps its albedo.
+
+    Without that each clip would settle on a place of its own for the mesh on the skin, and what an
+    actor learned would lie beside what a plate shows.
+    """
     normals = surface.normals(fit.motion)
     colours, basis, seen = [], [], []
     for t, (camera, picture) in enumerate(keys.views(fit.camera)):
@@ -274,7 +280,8 @@ def appearance_of(surface: Surface, fit: Fit, keys: Gallery) -> Appearance:
         colours.append(colour)
         basis.append(harmonics(look.normals))
         seen.append(look.openly * inside)
-    return fit_appearance(torch.stack(colours), torch.stack(basis), torch.stack(seen))
+    known = keys.track.identity.albedo
+    return fit_appearance(torch.stack(colours), torch.stack(basis), torch.stack(seen), known)
 
 
 def photometric_residual(

@@ -39,10 +39,15 @@ class Crop:
 
 @dataclass(frozen=True)
 class Identity:
-    """A person's closed-mouth face: coefficients, and what they leave over at the landmarks (m)."""
+    """A person's closed-mouth face: coefficients, and what they leave over at the landmarks (m).
+
+    `albedo` are the colours of `surface_samples`, where pictures have told them: other footage of
+    the person is tracked to lie under the same skin.
+    """
 
     shape: Float[Tensor, "S"]
     offset: Float[Tensor, "468 3"]
+    albedo: Float[Tensor, "P 3"] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,8 @@ class Photometric:
     """What pictures agreed on: albedo of `surface_samples`, the light on them (see `appearance`),
     and each frame's mean absolute difference from that (code values of 255; NaN without a face).
 
-    `before` is the same difference for the landmarks' fit and its own albedo.
+    `before` is the same difference for the landmarks' fit, with an albedo of its own where none was
+    known.
     """
 
     albedo: Float[Tensor, "P 3"]
@@ -173,7 +179,9 @@ class Track:
             camera=Camera(**{**camera, "centre": tuple(camera["centre"])}),
             crops=tuple(Crop(**crop) for crop in header["crops"]),
             shot=tensors["shot"],
-            identity=Identity(tensors["identity_shape"], tensors["identity_offset"]),
+            identity=Identity(
+                tensors["identity_shape"], tensors["identity_offset"], pictures.get("albedo")
+            ),
             motion=Motion(*(tensors[k] for k in ("rotation", "translation", "mouth", "upper"))),
             valid=tensors["valid"],
             residual=tensors["residual"],

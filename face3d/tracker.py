@@ -110,10 +110,12 @@ def track_clips(
         for (clip, _), seen in zip(footage, sightings, strict=True)
     ]
     fits = fit_identity(double, [fit for fit, _ in begun], [look for _, look in begun], config)
-    return tuple(
-        track_sighting(clip, seen, model, config, fit.identity, fit.camera, reporter)
-        for (clip, _), seen, fit in zip(footage, sightings, fits, strict=True)
-    )
+    tracks: list[Track] = []
+    for (clip, _), seen, fit in zip(footage, sightings, fits, strict=True):
+        skin = tracks[0].identity.albedo if tracks else None
+        who = replace(fit.identity, albedo=skin)
+        tracks.append(track_sighting(clip, seen, model, config, who, fit.camera, reporter))
+    return tuple(tracks)
 
 
 def track_sighting(
@@ -215,7 +217,11 @@ def track_landmarks(
         camera=fit.camera,
         crops=crops,
         shot=torch.from_numpy(shot),
-        identity=Identity(fit.identity.shape.float(), fit.identity.offset.float()),
+        identity=Identity(
+            fit.identity.shape.float(),
+            fit.identity.offset.float(),
+            None if identity is None else identity.albedo,
+        ),
         motion=as_float(fit.motion),
         valid=fits,
         residual=residual,

@@ -39,7 +39,11 @@ def learned() -> Actor:
         plain.closed,
     )  # fmt: skip
     return Actor(
-        identity=replace(somebody(), offset=0.001 * torch.randn(468, 3, generator=random)),
+        identity=replace(
+            somebody(),
+            offset=0.001 * torch.randn(468, 3, generator=random),
+            albedo=torch.rand(50, 3, generator=random),
+        ),
         texture=torch.randn(16, 32, 32, generator=random),
         weights={
             k: v + 0.01 * torch.randn(v.shape, generator=random) for k, v in PRIOR.weights.items()

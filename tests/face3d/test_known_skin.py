@@ -1,0 +1,24 @@
+"""Skin that other footage has told: it stays, and says where on the face the mesh lies."""
+
+import torch
+
+from face3d.appearance import fit_appearance, harmonics
+
+
+def test_known_albedo_stays_and_only_light_is_fitted() -> None:
+    """Kills an actor's skin that is learned anew from every plate: under a light half as strong
+    albedo stays and the light halves; a sample that the footage never showed is learned."""
+    random = torch.Generator().manual_seed(0)
+    albedo = 60 + 120 * torch.rand(400, 3, generator=random)
+    normals = torch.nn.functional.normalize(torch.randn(5, 400, 3, generator=random), dim=-1)
+    colours = 0.5 * albedo.expand(5, -1, -1)
+    known = albedo.clone()
+    known[7] = 0
+    seen = torch.ones(5, 400)
+    fitted = fit_appearance(colours, harmonics(normals), seen, known)
+    others = torch.arange(400) != 7
+    assert torch.equal(fitted.albedo[others], albedo[others])
+    assert torch.allclose(fitted.light[0], torch.full((3,), 0.5), atol=0.02)
+    assert float(fitted.albedo[7].min()) > 20
+    alone = fit_appearance(colours, harmonics(normals), seen)
+    assert float((alone.albedo[others] - albedo[others]).abs().mean()) > 20
