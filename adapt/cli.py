@@ -11,7 +11,7 @@ import tyro
 
 from core.command import Verb, run_command
 from core.duration import parse_seconds
-from core.errors import AssetError, InputError, UsageError
+from core.errors import InputError, UsageError
 
 BUDGETS = {"draft": 45.0, "final": 180.0}
 """Seconds that adaptation may take, all stages, unless --budget says otherwise."""
@@ -33,7 +33,7 @@ class Adapt(Verb):
     quality: Literal["draft", "final"] = "final"
     """draft takes 45 seconds, final 3 minutes."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute. This version computes on the CPU; cuda is refused with the reason."""
+    """Where the actor is learned; tracking stays on the CPU."""
     seed: int = 0
     """Seed of everything random."""
     baseline: bool = False
@@ -42,11 +42,13 @@ class Adapt(Verb):
     """Print the actor's report on stdout."""
 
     def run(self) -> int:
-        check_device(self.device)
         seconds = parse_seconds(self.budget) if self.budget else BUDGETS[self.quality]
 
         from adapt.pipeline import Adaptation, adapt
         from adapt.takes import parse_takes
+        from core.device import resolve_device
+
+        device = resolve_device(self.device).torch
 
         if not self.actor:
             raise UsageError("adapt needs a clip; name it with --actor CLIP.")
@@ -55,7 +57,7 @@ class Adapt(Verb):
         check_folder(folder)
         jobs = [(True, folder), (False, without_prior(folder))][: 1 + self.baseline]
         for prior, into in jobs:
-            job = Adaptation(takes, seconds, self.seed, prior)
+            job = Adaptation(takes, seconds, self.seed, prior, device)
             try:
                 adapt(job, into, self.reporter)
             except InputError:
@@ -64,16 +66,6 @@ class Adapt(Verb):
         report = folder / "report"
         print((report / "report.json").read_text() if self.json else described(folder))
         return 0
-
-
-def check_device(name: str) -> None:
-    """Raises AssetError for a device that this version cannot compute on."""
-    if name != "cuda":
-        return
-    from core.device import resolve_device
-
-    resolve_device(name)
-    raise AssetError("--device cuda is not used by this version of redub; use --device cpu.")
 
 
 def check_folder(folder: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from core.device import on_device
 from core.errors import DivergedError
 from core.progress import Step
 from core.serial import Schema, load_tensors, save_tensors
@@ -101,11 +102,16 @@ def personalise(
     prior: RendererPrior,
     config: Personalising,
     checkpoint: Path,
+    device: torch.device = torch.device("cpu"),
 ) -> Iterator[Step | Personalised]:
-    """Yield steps, and the result last. Raises DivergedError at a loss that is not finite."""
+    """Yield steps, and the result last, which lies on the CPU whatever the device that learns.
+
+    Raises DivergedError at a loss that is not finite.
+    """
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
-    state = Personal(prior, start_colours(fit, prior))
+    state = Personal(prior, start_colours(fit, prior)).to(device)
+    fit, judged, model = fit.to(device), on_device(judged, device), on_device(model, device)
     optimiser = torch.optim.Adam(
         [
             {"params": state.texture.parameters(), "lr": config.texture_rate},
@@ -180,7 +186,7 @@ def held_out_error(state: Personal, judged: tuple[Conditions, Tensor]) -> float:
 
 
 def _copy(state: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in state.state_dict().items()}
+    return {name: value.detach().to("cpu", copy=True) for name, value in state.state_dict().items()}
 
 
 def _save_best(path: Path, best: dict[str, Tensor], error: float) -> None:

@@ -61,6 +61,8 @@ class Adaptation:
     seed: int = 0
     prior: bool = True
     """False learns from nothing but the footage: the baseline the prior is held against."""
+    device: torch.device = torch.device("cpu")
+    """Where the fine-tuning is computed; tracking stays on the CPU."""
 
 
 def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
@@ -94,7 +96,7 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
 
     prepared = monotonic() - started
     schedule = _schedule(job, prepared, len(split.held_out))
-    outcome = _personalised(fit, judge, model, prior, schedule, work, reporter)
+    outcome = _personalised(job, fit, judge, model, prior, schedule, work, reporter)
 
     skin = skin_of(model, clip, track, split.fit - track.start, hidden=False)
     style = _learned_style(takes, tracks, model)
@@ -189,6 +191,7 @@ def _schedule(job: Adaptation, prepared: float, held_out: int) -> Personalising:
 
 
 def _personalised(
+    job: Adaptation,
     fit: TrainingClip,
     judge: TrainingClip,
     model: MorphableModel,
@@ -199,7 +202,7 @@ def _personalised(
 ) -> Personalised:
     judged = held_out_conditions(fit, judge, model)
     checkpoint = work / "checkpoint.safetensors"
-    for event in personalise(fit, judged, model, prior, schedule, checkpoint):
+    for event in personalise(fit, judged, model, prior, schedule, checkpoint, job.device):
         if isinstance(event, Step):
             reporter.step(event)
         else:

@@ -120,6 +120,8 @@ class Dub(Verb):
     style: Path | None = None
     """A clip of someone speaking, whose range and posture the line is spoken with; the actor's own
     footage unless told."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the mouth is rendered; tracking stays on the CPU."""
     json: bool = False
     """Print the sidecar on stdout."""
 
@@ -146,6 +148,8 @@ class Reenact(Verb):
     """The reenacted shot; .mkv is lossless (FFV1), .mp4 and .mov are H.264."""
     frames: Frames = None
     """Frames to reenact, A:B in seconds (0s:4s), frames (0:100) or timecode (tc:...)."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the mouth is rendered; tracking stays on the CPU."""
     json: bool = False
     """Print the sidecar on stdout."""
 
@@ -258,11 +262,13 @@ def frames_of(clip: Any, text: str | None) -> range:
 
 def shot(verb: Dub | Reenact, speech: Path | None, **settings: Any) -> int:
     """Dub or reenact one shot and say where it lies."""
+    from core.device import resolve_device
     from dub.shot import Dubbing, dub_shot
     from dub.sidecar import sidecar_path
     from media.clip import Clip
 
     frames = frames_of(Clip.open(verb.plate), verb.frames)
+    settings["device"] = resolve_device(verb.device).torch
     job = Dubbing(verb.actor, verb.plate, verb.output, frames, speech, **settings)
     document = dub_shot(job, verb.reporter)
     for run in document["passed_through"]:

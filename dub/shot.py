@@ -17,6 +17,7 @@ import torch
 
 from adapt.actor import Actor
 from adapt.speaking_style import SpeakingStyle, learn_style
+from core.device import on_device
 from core.errors import InputError, UsageError
 from core.progress import Reporter, reported
 from core.serial import save_json, unwritable
@@ -54,6 +55,8 @@ class Dubbing:
     keep: tuple[str, ...] = ()
     style: Path | None = None
     """A clip of someone whose manner the line is spoken in, the actor's own unless told."""
+    device: torch.device = torch.device("cpu")
+    """Where the mouth is rendered; tracking stays on the CPU."""
 
 
 def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
@@ -84,7 +87,8 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     performed_at = monotonic()
 
     grades = plate_grades(model, person.identity, person.skin, clip, track)
-    dubbed = performed(person, clip.frames(frames), track, performance, grades)
+    person, lights = on_device(person, job.device), on_device(grades, job.device)
+    dubbed = performed(person, clip.frames(frames), track, performance, lights)
     with ClipWriter(job.output, clip, speech) as writer:
         for frame in reported(dubbed, reporter, "dub", len(frames)):
             writer.write(frame)

@@ -40,7 +40,8 @@ def swept_mask(
 ) -> Bool[Tensor, "T H W"]:
     """The outer mask of every frame: depends on head pose and identity, never on the expression."""
     count = len(motion)
-    swept = torch.zeros(count, camera.height, camera.width, dtype=torch.bool)
+    shape = (count, camera.height, camera.width)
+    swept = torch.zeros(shape, dtype=torch.bool, device=motion.mouth.device)
     for opening in sweep:
         mouth = torch.zeros_like(motion.mouth)
         mouth[:, 0] = opening

@@ -78,7 +78,7 @@ def window_corner(
     rest = Motion(motion.rotation, motion.translation, mouth, torch.zeros_like(motion.upper))
     xy = camera.pixels_from_camera(camera_vertices(model, identity, rest))[:, model.lower_face]
     middle = (xy.amin(1) + xy.amax(1)) / 2
-    corner = (middle - torch.tensor([width / 2, height / 2])).round().int()
+    corner = (middle - middle.new_tensor([width / 2, height / 2])).round().int()
     return [(int(x), int(y)) for x, y in corner]
 
 

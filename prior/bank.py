@@ -84,7 +84,7 @@ def choose_references(distance: Float[Tensor, "T N"], count: int) -> Int[Tensor,
     Each is a shortest path through time (Viterbi) in which a change of reference costs
     `SWITCH_METRES`; a later path avoids the frames an earlier one used.
     """
-    cost = distance.double().numpy().copy()
+    cost = distance.double().cpu().numpy().copy()
     chosen = []
     for _ in range(min(count, cost.shape[1])):
         path = _cheapest_path(cost, SWITCH_METRES)

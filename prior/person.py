@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.camera import Camera
+from core.device import on_device
 from face3d.mask import sweep_covering
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion, Track, camera_vertices
@@ -53,8 +54,10 @@ def paint(
     The motion is the plate's but for the mouth; references are chosen for the whole shot at once,
     so that they change rarely. `grades` are the shots', see `plate_grades`. `copying` shows the
     nearest reference instead of the network's picture: the baseline of every comparison.
+    Computed where the person's tensors are; `grades` lie there too.
     """
-    motion = track.motion.with_mouth(mouth)
+    device = person.model.mean.device
+    motion = on_device(track.motion.with_mouth(mouth), device)
     chosen = choose_references(distances(person.model, person.bank, motion), 2)
     sweep = sweep_covering(mouth)
     sizes = [
@@ -115,11 +118,12 @@ def _paint_batch(
         left, top = window_corner(person.model, person.identity, here, camera, *size)[0]
         window = cut(crop_image(frame.rgb, crop), left, top, *size)
         image = torch.from_numpy(window.transpose(2, 0, 1).copy())[None].float() / 127.5 - 1
+        image = image.to(here.mouth.device)
         seen_by = camera.cropped(left, top, 1.0, *size)
         parts.append(
             observe(
                 person.model, person.identity, here, seen_by, image, person.bank,
-                chosen[i : i + 1], sweep, grade,
+                chosen[i : i + 1].to(image.device), sweep, grade,
             )
         )  # fmt: skip
         corners.append((left, top))
@@ -132,7 +136,7 @@ def _paint_batch(
         made = made if grade is None else grade.to_plate(made.clamp(-1, 1), seen.uv)
     rgb = _coded(made)
     return {
-        i: Painted(rgb[k], matte_of(seen.outer[k, 0].numpy()), *corners[k], track.crop(i))
+        i: Painted(rgb[k], matte_of(seen.outer[k, 0].cpu().numpy()), *corners[k], track.crop(i))
         for k, (i, _) in enumerate(group)
     }
 
@@ -150,10 +154,10 @@ def nearest_reference(
     result = picture.clone()
     for k in range(len(picture)):
         image = _coded(picture[k : k + 1])[0].astype(np.uint8)
-        filled = cv2.inpaint(image, ring[k].numpy().astype(np.uint8), 3, cv2.INPAINT_TELEA)
+        filled = cv2.inpaint(image, ring[k].cpu().numpy().astype(np.uint8), 3, cv2.INPAINT_TELEA)
         result[k] = torch.from_numpy(filled).permute(2, 0, 1).float() / 127.5 - 1
     return result
 
 
 def _coded(picture: Float[Tensor, "B 3 H W"]) -> np.ndarray:
-    return ((picture.clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).numpy()
+    return ((picture.clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).cpu().numpy()

@@ -15,9 +15,10 @@ from pathlib import Path
 from time import monotonic
 
 import numpy as np
+import torch
 from jaxtyping import Int16
 
-from core.errors import InputError, UsageError
+from core.errors import ToolkitError, UsageError
 from core.progress import Step
 from face3d.morphable import default_model
 from face3d.track import Track
@@ -100,7 +101,8 @@ def prepare(
     """Put every source's samples into shards of `folder`, none larger than `shard_bytes` unless a
     single sample is. `quality`: of the pictures, see `corpus`.
 
-    What cannot be used (no face, unreadable) is left out, named in the step's job and in the index.
+    What cannot be used (no face, unreadable, no fit) is left out, named in the step's job and in the
+    index: one bad clip must not end a night's work.
     Raises UsageError where the folder's pictures are of another quality.
     """
     start = monotonic()
@@ -112,7 +114,7 @@ def prepare(
             try:
                 for note in _prepare_one(source, folder / "tracks", packer):
                     job = f"left out {note}"
-            except InputError as error:
+            except (ToolkitError, torch.linalg.LinAlgError) as error:
                 index.clips[source.key] = {**source.about, "stretches": 0}
                 index.left_out[source.key] = str(error)
                 job = f"left out {source.key}: {error}"

@@ -217,8 +217,7 @@ class Shared(nn.Module):
         ]
         seen, features = tinted(seen, torch.cat(looked_up), batch.gain)
         seen, true = relit_samples(seen, (batch.true + 1) * batch.gain - 1, batch.lights)
-        device = true.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        with torch.autocast("cuda", torch.bfloat16, enabled=true.device.type == "cuda"):
             made = seen.render_features(self.renderer, features).float()
         colours = (batch.true + 1) * batch.gain - 1
         return renderer_loss(made, true, features, colours, seen, self.config), made, true
@@ -233,21 +232,30 @@ class PriorState(nn.Module):
     past: Tensor
     gone: Tensor
 
-    def __init__(self, clips: list[TrainingClip], config: RendererTraining) -> None:
+    def __init__(self, starts: list[Float[Tensor, "C R R"]], config: RendererTraining) -> None:
         super().__init__()
         self.shared = Shared(config)
-        self.own = nn.ParameterList([nn.Parameter(own_texture(clip)) for clip in clips])
+        self.own = nn.ParameterList([nn.Parameter(start) for start in starts])
         self.register_buffer("past", torch.zeros(CHANNELS, SIZE, SIZE))
         self.register_buffer("gone", torch.zeros(1))
 
-    def exchange(self, slot: int, clip: TrainingClip) -> nn.Parameter:
+    def exchange(self, slot: int, start: Float[Tensor, "C R R"]) -> nn.Parameter:
         """Start the texture of a slot's new clip; returns the parameter, whose moments are void."""
         own = self.own[slot]
         with torch.no_grad():
             self.past += own
             self.gone += 1
-            own.copy_(own_texture(clip))
+            own.copy_(start)
         return own
+
+
+def propagate(loss: Float[Tensor, ""], state: PriorState, ranks: Ranks) -> None:
+    """Gradients of the mean over everybody's samples: what is shared is averaged on the way, a
+    texture of one's own has nobody else's share to wait for."""
+    loss.backward()
+    for own in state.own:
+        if own.grad is not None:
+            own.grad /= ranks.count
 
 
 def own_texture(clip: TrainingClip) -> Float[Tensor, "C R R"]:
@@ -316,7 +324,8 @@ def _trained(
     model = on_device(default_model(), ranks.device)
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed + ranks.index)
-    state = PriorState(stream.held, config).to(ranks.device)
+    starts = [own_texture(clip) for clip in stream.held]
+    state = PriorState(starts, config).to(ranks.device)
     state.shared.renderer.to(memory_format=torch.channels_last)  # pyright: ignore
     optimiser = torch.optim.Adam(
         [
@@ -354,16 +363,14 @@ def _trained(
         if not np.isfinite(value):
             raise DivergedError(f"the prior diverged at step {step} (loss {value}).")
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        for own in state.own:
-            if own.grad is not None:
-                own.grad /= ranks.count  # the mean over everybody's samples, as for the rest
+        propagate(loss, state, ranks)
         nn.utils.clip_grad_norm_(state.shared.renderer.parameters(), 1.0)
         optimiser.step()
         step += 1
         average = value if average is None else 0.98 * average + 0.02 * value
         if step % exchange_steps == 0 and (slot := stream.advance()) is not None:
-            optimiser.state.pop(state.exchange(slot, stream.held[slot]), None)
+            changed = state.exchange(slot, own_texture(stream.held[slot]))
+            optimiser.state.pop(changed, None)
         if step % GRID_STEPS == 0:
             yield Grid(step, pictured(batch.seen, made.detach(), true))
         if elapsed - saved > config.checkpoint_seconds:
