@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from core.device import on_device
+from core.device import CPU, on_device
 from core.errors import DivergedError
 from core.progress import Step
 from core.serial import Schema, load_tensors, save_tensors
@@ -102,7 +102,7 @@ def personalise(
     prior: RendererPrior,
     config: Personalising,
     checkpoint: Path,
-    device: torch.device = torch.device("cpu"),
+    device: torch.device = CPU,
 ) -> Iterator[Step | Personalised]:
     """Yield steps, and the result last, which lies on the CPU whatever the device that learns.
 

@@ -24,6 +24,7 @@ from adapt.report import compare, write_actor_report
 from adapt.speaking_style import SpeakingStyle, learn_style
 from adapt.split import Split, split_frames
 from adapt.takes import Take, gathered, joined
+from core.device import CPU
 from core.errors import InputError
 from core.memory import peak_rss_mb
 from core.progress import Reporter, Step
@@ -61,7 +62,7 @@ class Adaptation:
     seed: int = 0
     prior: bool = True
     """False learns from nothing but the footage: the baseline the prior is held against."""
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     """Where the fine-tuning is computed; tracking stays on the CPU."""
 
 

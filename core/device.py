@@ -10,6 +10,8 @@ from core.errors import AssetError, UsageError
 
 Value = TypeVar("Value")
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Device:
@@ -22,9 +24,9 @@ def resolve_device(name: str = "auto") -> Device:
     if name == "auto":
         if torch.cuda.is_available():
             return Device(torch.device("cuda"), f"found {torch.cuda.get_device_name()}")
-        return Device(torch.device("cpu"), "no CUDA device was found")
+        return Device(CPU, "no CUDA device was found")
     if name == "cpu":
-        return Device(torch.device("cpu"), "asked for")
+        return Device(CPU, "asked for")
     if name == "cuda":
         if not torch.cuda.is_available():
             raise AssetError(

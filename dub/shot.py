@@ -17,7 +17,7 @@ import torch
 
 from adapt.actor import Actor
 from adapt.speaking_style import SpeakingStyle, learn_style
-from core.device import on_device
+from core.device import CPU, on_device
 from core.errors import InputError, UsageError
 from core.progress import Reporter, reported
 from core.serial import save_json, unwritable
@@ -55,7 +55,7 @@ class Dubbing:
     keep: tuple[str, ...] = ()
     style: Path | None = None
     """A clip of someone whose manner the line is spoken in, the actor's own unless told."""
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     """Where the mouth is rendered; tracking stays on the CPU."""
 
 

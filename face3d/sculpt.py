@@ -33,8 +33,9 @@ class Sculpt:
     `identity` is scaled to one deviation of its coefficient, `expression` to the rig's own unit.
     `local` shapes each move one region and keep their meaning when used apart (a blendshape rig);
     others (principal components) move everything at once. `ajar` are expression weights that part
-    the lips, the jaw's above all. A polygon's fourth corner is −1 in a triangle; `uv_polygons` runs along `polygons`,
-    and both uv arrays are empty for a model without texture coordinates (v up, as files have it).
+    the lips, the jaw's above all. A polygon's fourth corner is −1 in a triangle; `uv_polygons` runs
+    along `polygons`, and both uv arrays are empty for a model without texture coordinates (v up, as
+    files have it).
     """
 
     name: str

@@ -101,8 +101,8 @@ def prepare(
     """Put every source's samples into shards of `folder`, none larger than `shard_bytes` unless a
     single sample is. `quality`: of the pictures, see `corpus`.
 
-    What cannot be used (no face, unreadable, no fit) is left out, named in the step's job and in the
-    index: one bad clip must not end a night's work.
+    What cannot be used (no face, unreadable, no fit) is left out, named in the step's job and in
+    the index: one bad clip must not end a night's work.
     Raises UsageError where the folder's pictures are of another quality.
     """
     start = monotonic()

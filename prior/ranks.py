@@ -28,8 +28,8 @@ class Ranks:
         return self.index == 0
 
     def averaging(self, module: nn.Module) -> nn.Module:
-        """The module; its gradients are the mean of everybody's after each backward pass, as long as
-        what is returned lives."""
+        """The module; its gradients are the mean of everybody's after each backward pass, as long
+        as what is returned lives."""
         if self.count == 1:
             return module
         devices = [self.device.index] if self.device.type == "cuda" else None

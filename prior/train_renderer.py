@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
-from core.device import on_device
+from core.device import CPU, on_device
 from core.errors import DivergedError
 from core.progress import Step
 from core.serial import load_header
@@ -44,7 +44,7 @@ from render.deferred import DeferredRenderer, RendererConfig
 from render.neural_texture import CHANNELS, COLOURS, SIZE
 from render.sampling import sample_texture
 
-ALONE = Ranks(0, 1, torch.device("cpu"))
+ALONE = Ranks(0, 1, CPU)
 
 GRID_STEPS = 500
 """Steps between two pictures of what training makes."""
