@@ -199,7 +199,7 @@ def save_sheet(path: Path, rows: list[np.ndarray]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Everything an hour on a borrowed GPU needs.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     packing = verbs.add_parser("pack")
     packing.add_argument("--corpus", type=Path, required=True)

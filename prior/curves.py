@@ -11,7 +11,7 @@ from core.progress import Step
 from prior.train_renderer import Grid
 
 EVERY = 20
-"""Steps between two entries."""
+"""Steps between two entries, once training has begun."""
 
 
 class Curves:
@@ -31,7 +31,7 @@ class Curves:
             self._add_picture(event)
             return
         step = int(event.terms["step"])
-        if step % EVERY and event.index < event.total:
+        if step > EVERY and step % EVERY and event.index < event.total:
             return
         self.log.write(json.dumps({**event.terms, "seconds": round(event.seconds, 2)}) + "\n")
         self.log.flush()

@@ -114,7 +114,7 @@ def prepare(
             try:
                 for note in _prepare_one(source, folder / "tracks", packer):
                     job = f"left out {note}"
-            except (ToolkitError, torch.linalg.LinAlgError) as error:
+            except (ToolkitError, torch.linalg.LinAlgError) as error:  # pyright: ignore
                 index.clips[source.key] = {**source.about, "stretches": 0}
                 index.left_out[source.key] = str(error)
                 job = f"left out {source.key}: {error}"
