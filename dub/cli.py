@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ from tyro.conf import Positional, subcommand
 
 from adapt.cli import Adapt
 from core.command import Verb, run_command
-from core.errors import AssetError
+from core.errors import AssetError, UsageError
 from prior.cli import Card, Prepare, Train
 
 Frames = Annotated[str | None, tyro.conf.arg(name="range", metavar="A:B")]
@@ -96,6 +96,9 @@ class Track(Verb):
         return 0
 
 
+MOST_TAKES = 9
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dub(Verb):
     """Give a shot of a learned actor a new line; everything outside the matte stays the plate's."""
@@ -120,20 +123,35 @@ class Dub(Verb):
     style: Path | None = None
     """A clip of someone speaking, whose range and posture the line is spoken with; the actor's own
     footage unless told."""
+    takes: int = 1
+    """How many takes of the line: the expected one, and drawn ones beside it (OUT.take2 ...)."""
+    seed: int = 0
+    """Seed of the drawn takes; the same one gives the same takes."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the mouth is rendered; tracking stays on the CPU."""
     json: bool = False
     """Print the sidecar on stdout."""
 
     def run(self) -> int:
-        return shot(
-            self,
-            self.speech,
-            strength=self.strength,
-            silence=self.silence,
-            keep=self.keep,
-            style=self.style,
-        )
+        if not 1 <= self.takes <= MOST_TAKES:
+            raise UsageError(f"--takes {self.takes} is not between 1 and {MOST_TAKES}; try 3.")
+        for take in range(1, self.takes + 1):
+            shot(
+                replace(self, output=take_path(self.output, take)),
+                self.speech,
+                strength=self.strength,
+                silence=self.silence,
+                keep=self.keep,
+                style=self.style,
+                take=take,
+                seed=self.seed,
+            )
+        return 0
+
+
+def take_path(output: Path, take: int) -> Path:
+    """Where a take goes: the first to the output itself, the others beside it."""
+    return output if take == 1 else output.with_name(f"{output.stem}.take{take}{output.suffix}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
+from torch import Tensor
 
 from core.errors import InputError, UsageError
 from media.timeline import frames_of_timecode, parse_range
@@ -21,13 +22,15 @@ WIDEST = 3.0
 class Direction:
     """`strength` multiplies the line's mouth, over all frames or in each; frames that are `kept`
     show the plate's own. Before its first and after its last word `silence` rules. Take 1 is what
-    is expected of the line; the others are drawn, each by its own number and `seed`."""
+    is expected of the line; the others are drawn, each by its own number and `seed`, in the `style`
+    of someone (see `prior.generator.style_of`) or of the average person."""
 
     strength: float | Float[np.ndarray, " T"] = 1.0
     silence: Silence = "original"
     kept: Bool[np.ndarray, " T"] | None = None
     take: int = 1
     seed: int = 0
+    style: Float[Tensor, "S"] | None = None
 
 
 def kept_frames(

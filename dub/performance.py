@@ -20,6 +20,7 @@ from dub.direction import Direction
 from face3d.track import Track
 from media.audio import Audio
 from prior.expression import ExpressionModel
+from prior.generator import load_generator
 
 RAMP_FRAMES = 4
 """Frames over which the mouth passes between the plate's own and the line's (film practice)."""
@@ -68,7 +69,7 @@ def speaking(
     """
     count, fps = len(track), track.fps
     strength = torch.from_numpy(np.broadcast_to(direction.strength, count).astype(np.float32))
-    intent = strength[:, None] * driver.mouth(speech, fps, count)
+    intent = strength[:, None] * taken(speech, driver, fps, count, direction)
     start, stop = spoken_span(speech)
     times = (np.arange(count) + 0.5) / float(fps)
     spoken = (times >= start - LEAD_SECONDS) & (times <= stop + LEAD_SECONDS)
@@ -87,6 +88,16 @@ def speaking(
     weight = torch.from_numpy(share).float()[:, None]
     mouth = weight * line + (1 - weight) * track.motion.mouth
     return Performance(mouth, intent, share, reason)
+
+
+def taken(
+    speech: Audio, driver: ExpressionModel, fps: Fraction, count: int, direction: Direction
+) -> Float[Tensor, "T M"]:
+    """The line's mouth in the take that is asked for."""
+    if direction.take == 1:
+        return driver.mouth(speech, fps, count)
+    seed = direction.seed + direction.take
+    return load_generator().mouth(driver, speech, fps, count, direction.style, seed)
 
 
 def reasons(track: Track, direction: Direction) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from time import monotonic
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from adapt.actor import Actor
 from adapt.speaking_style import SpeakingStyle, learn_style
@@ -33,6 +35,7 @@ from media.clip import Clip
 from media.frame import Frame
 from media.writer import ClipWriter
 from prior.composite import pasted
+from prior.generator import style_of
 from prior.grade import Grade, plate_grades
 from prior.person import Person, paint
 from prior.renderer import default_prior
@@ -55,6 +58,9 @@ class Dubbing:
     keep: tuple[str, ...] = ()
     style: Path | None = None
     """A clip of someone whose manner the line is spoken in, the actor's own unless told."""
+    take: int = 1
+    """1 is the expected take; the others are drawn, by their number and the seed."""
+    seed: int = 0
     device: torch.device = CPU
     """Where the mouth is rendered; tracking stays on the CPU."""
 
@@ -73,7 +79,10 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     actor = Actor.load(job.actor, prior)
     model = default_model()
     person = actor.person(model, prior)
-    style = actor.style if job.style is None else style_of_clip(job.style, model, reporter)
+    style, moves = actor.style, actor.windows.motion.mouth
+    if job.style is not None:
+        style, moves = style_of_clip(job.style, model, reporter)
+    direction = replace(direction, style=style_of(moves))
     speech = None if job.speech is None else load_audio(job.speech)
     warnings = [] if speech is None else length_warnings(speech, len(frames) / float(clip.fps))
 
@@ -109,11 +118,16 @@ def directed(job: Dubbing, clip: Clip, frames: range) -> Direction:
     """What the job's texts mean on its frames. Raises UsageError or InputError for a wrong one."""
     strength = strength_of(job.strength, clip.fps, clip.timecode, frames)
     kept = kept_frames(job.keep, clip.fps, len(clip), clip.timecode, frames)
-    return Direction(strength, job.silence, kept)
+    return Direction(strength, job.silence, kept, job.take, job.seed)
 
 
-def style_of_clip(path: Path, model: MorphableModel, reporter: Reporter) -> SpeakingStyle:
-    """The manner of whoever speaks in a clip. Raises InputError for one without a face or sound."""
+def style_of_clip(
+    path: Path, model: MorphableModel, reporter: Reporter
+) -> tuple[SpeakingStyle, Float[Tensor, "N M"]]:
+    """Manner and mouths of whoever speaks in a clip.
+
+    Raises InputError for one without a face or sound.
+    """
     clip = Clip.open(path)
     if not clip.has_audio:
         raise InputError(
@@ -121,7 +135,8 @@ def style_of_clip(path: Path, model: MorphableModel, reporter: Reporter) -> Spea
             "give a clip in which someone is heard."
         )
     seconds = range(min(len(clip), math.ceil(STYLE_SECONDS * clip.fps)))
-    return learn_style(clip, track_clip(clip, seconds, reporter=reporter), model)
+    track = track_clip(clip, seconds, reporter=reporter)
+    return learn_style(clip, track, model), track.motion.mouth[track.valid]
 
 
 STYLE_SECONDS = 60
@@ -202,6 +217,8 @@ def describe(
             "strength": job.strength,
             "silence": job.silence,
             "keep": list(job.keep),
+            "take": job.take,
+            "seed": job.seed,
             "style": job.style and {"file": job.style.name, "sha256": file_hash(job.style)},
         },
         "frames": len(frames),

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.errors import InputError
 from prior.expression import ExpressionModel, load_driver
+from prior.generator import Generator, load_generator
 from prior.movement import Movement, load_movement
 from prior.renderer import RendererPrior, default_prior
 from prior.sync_expert import SyncExpert, load_expert
@@ -14,6 +15,7 @@ from prior.sync_judge import SyncJudge, load_judge
 WHAT = {
     "renderer": "Rendering prior: paints a lower face from texture, warped references and plate.",
     "expression": "Speech model: moves the mouth's coefficients by what is heard.",
+    "generator": "Generator of takes: draws how a line may deviate from the expected mouth.",
     "sync_expert": "Sync expert: do these mouth coefficients speak this sound? For training.",
     "sync_judge": "Sync judge: are these landmarks in sync with this sound? For reports.",
     "movement": "Movement: a code of how a person moves the mouth. For training.",
@@ -21,6 +23,7 @@ WHAT = {
 LOADERS = {
     "renderer": RendererPrior.load,
     "expression": ExpressionModel.load,
+    "generator": Generator.load,
     "sync_expert": SyncExpert.load,
     "sync_judge": SyncJudge.load,
     "movement": Movement.load,
@@ -32,6 +35,7 @@ def shipped_cards() -> dict[str, dict[str, Any]]:
     return {
         "renderer": default_prior().about,
         "expression": load_driver().about,
+        "generator": load_generator().about,
         "sync_expert": load_expert().about,
         "sync_judge": load_judge().about,
         "movement": load_movement().about,

@@ -50,7 +50,7 @@ class Prepare(Verb):
         return 0
 
 
-SpeechPart = Literal["expression", "sync-expert", "sync-judge", "movement"]
+SpeechPart = Literal["expression", "sync-expert", "sync-judge", "movement", "generator"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,10 +174,11 @@ class Card(Verb):
 
 def judge_trainer(model: str) -> Callable[[Path, Path, int, Reporter], Path]:
     """What trains one of the networks that judge speech, and returns its weights' path."""
-    from prior import train_movement, train_sync
+    from prior import train_generator, train_movement, train_sync
 
     return {
         "sync-expert": train_sync.train_expert,
+        "generator": train_generator.train_generator,
         "sync-judge": train_sync.train_judge,
         "movement": train_movement.train_movement,
     }[model]

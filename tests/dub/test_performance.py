@@ -104,3 +104,14 @@ def test_a_curve_opens_each_frame_by_its_own_strength() -> None:
     curve = np.linspace(0, 1, 50)
     shown = speaking(track(50), heard(0.0, 2.0, 2.0), WIDE, Direction(curve))
     np.testing.assert_allclose(shown.intent[:, 0], 2 * curve, atol=1e-6)
+
+
+def test_a_drawn_take_differs_and_its_seed_gives_it_again() -> None:
+    """Kills takes that are all the expected one, and a seed that does nothing."""
+    shown = [
+        speaking(track(50), heard(0.0, 2.0, 2.0), load_driver(), Direction(take=t, seed=s)).intent
+        for t, s in ((1, 0), (2, 0), (2, 0), (2, 1), (3, 0))
+    ]
+    assert torch.equal(shown[1], shown[2])
+    for a, b in ((0, 1), (1, 3), (1, 4)):
+        assert float((shown[a] - shown[b]).abs().max()) > 0.05

@@ -20,7 +20,8 @@ PERFORMER = Path(__file__).parents[2] / "scripts/performer/clip.mp4"
 def test_a_style_clip_teaches_a_manner(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kills a style that is accepted and not learned."""
     monkeypatch.setattr(shot, "STYLE_SECONDS", 2)
-    style = style_of_clip(PERFORMER, default_model(), Silent())
+    style, mouths = style_of_clip(PERFORMER, default_model(), Silent())
+    assert len(mouths) > 40
     assert style.source == "clip.mp4"
     average = load_driver().manner
     assert not torch.allclose(style.manner.posture, average.posture, atol=1e-3)
