@@ -3,6 +3,7 @@
 import torch
 
 from face3d.appearance import fit_appearance, harmonics
+from face3d.refine import lit_alike
 
 
 def test_known_albedo_stays_and_only_light_is_fitted() -> None:
@@ -22,3 +23,21 @@ def test_known_albedo_stays_and_only_light_is_fitted() -> None:
     assert float(fitted.albedo[7].min()) > 20
     alone = fit_appearance(colours, harmonics(normals), seen)
     assert float((alone.albedo[others] - albedo[others]).abs().mean()) > 20
+
+
+def test_shadows_of_another_recording_make_skin_unknown() -> None:
+    """Kills known skin taken in any light: half the light is a light, a shadow over every third
+    sample is none."""
+    random = torch.Generator().manual_seed(1)
+    albedo = 60 + 120 * torch.rand(400, 3, generator=random)
+    normals = torch.nn.functional.normalize(torch.randn(5, 400, 3, generator=random), dim=-1)
+    basis, seen = harmonics(normals), torch.ones(5, 400)
+    noise = 4 * torch.randn(5, 400, 3, generator=random)
+
+    def alike(shade: torch.Tensor) -> bool:
+        colours = albedo * shade[:, None] + noise
+        own = fit_appearance(colours, basis, seen)
+        return lit_alike(own, fit_appearance(colours, basis, seen, albedo))
+
+    assert alike(torch.full((400,), 0.5))
+    assert not alike(torch.where(torch.rand(400, generator=random) < 0.33, 0.6, 1.0))
