@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.sparse import coo_matrix, diags, identity
+from scipy.sparse import coo_matrix, csc_matrix, diags
 from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
@@ -176,8 +176,8 @@ def membrane(values: Float[Tensor, "R R"], known: Tensor) -> Float[Tensor, "R R"
     links = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(fixed.size,) * 2).tocsr()
     laplacian = diags(np.asarray(links.sum(1)).ravel()) - links
     held, free = diags(fixed.astype(float)), diags((~fixed).astype(float))
-    system = held @ identity(fixed.size) + free @ laplacian
-    stretched = spsolve(system.tocsc(), np.where(fixed, border, 0.0))
+    system = csc_matrix(held + free @ laplacian)
+    stretched = spsolve(system, np.where(fixed, border, 0.0))
     return torch.from_numpy(stretched.reshape(known.shape)).float()
 
 

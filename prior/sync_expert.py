@@ -18,7 +18,7 @@ from torch import Tensor
 from core.serial import Schema
 from face3d.morphable import MorphableModel, default_model
 from face3d.topology import LIPS_OUTER_UPPER
-from prior.speech import BANDS
+from prior.speech import BANDS, SpeechFeatures
 from prior.speech_corpus import SpeechCorpus, vary
 from prior.sync import HOP, REACH, SyncClip, SyncNetwork, Tower, Windows, evidence
 from prior.weights import load_network, save_network, shipped
@@ -96,6 +96,7 @@ def expert_clips(corpus: SpeechCorpus) -> list[SyncClip]:
     """Tracked speech as the expert takes it; lags are already out."""
     clips = []
     for u in corpus.utterances:
+        assert isinstance(u.features, SpeechFeatures), "the expert hears mel bands"
         moments = len(u.mouth) // HOP
         mel = u.features.mel[: HOP * moments]
         lips, known = u.mouth[: HOP * moments : HOP], u.known[: HOP * moments : HOP]

@@ -370,7 +370,7 @@ def test_the_baseline_lies_beside_the_actor_whatever_its_name() -> None:
 
 def test_quiet_reports_nothing() -> None:
     """Kills: -q that does nothing."""
-    assert isinstance(Adapt(actor=PERFORMER, quiet=True).reporter, Silent)
+    assert isinstance(Adapt(actor=(str(PERFORMER),), quiet=True).reporter, Silent)
 
 
 def test_the_doctor_names_a_missing_system_library_and_its_remedy(

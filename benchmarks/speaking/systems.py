@@ -61,6 +61,7 @@ def ridge(utterances: Sequence[Utterance]) -> Ridge:
     """Fit to every fourth moment of the utterances."""
     rows, truth = [], []
     for u in utterances:
+        assert isinstance(u.features, SpeechFeatures), "regressed on mel bands"
         moments = torch.arange(0, len(u.mouth), 4)[u.known[::4]]
         rows.append(ridge_rows(u.features, moments.double()))
         truth.append(u.mouth[moments])
