@@ -179,6 +179,7 @@ def judged(sample, priors, device: torch.device, seconds: float, work: Path):
         network.load_state_dict(learned.weights)
         with torch.inference_mode():
             made = seen.render(network, NeuralTexture(learned.texture))
+            made = torch.where(seen.outer > 0, made, true)  # what a dub would leave
         pictures.append(coded(made))
         outer = seen.outer[:, 0].numpy() > 0
         lower = asdict(score_pictures(pictures[-1], pictures[0], outer))

@@ -47,7 +47,8 @@ from render.sampling import sample_texture
 ALONE = Ranks(0, 1, CPU)
 
 GRID_STEPS = 500
-"""Steps between two pictures of what training makes."""
+FIRST_GRID = 20
+"""Steps between two pictures of what training makes, and before the first one."""
 
 APART = 5
 """Frames between a target and its reference: nearer ones are copies of the answer."""
@@ -371,7 +372,7 @@ def _trained(
         if step % exchange_steps == 0 and (slot := stream.advance()) is not None:
             changed = state.exchange(slot, own_texture(stream.held[slot]))
             optimiser.state.pop(changed, None)
-        if step % GRID_STEPS == 0:
+        if step % GRID_STEPS == FIRST_GRID:
             yield Grid(step, pictured(batch.seen, made.detach(), true))
         if elapsed - saved > config.checkpoint_seconds:
             keep(elapsed)
