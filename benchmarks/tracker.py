@@ -48,6 +48,8 @@ class Benchmark:
     """Where performers and findings are kept."""
     only: tuple[str, ...] = tuple(SECTIONS)
     """Sections to measure; the page keeps the others as they were."""
+    clips: tuple[str, ...] = ()
+    """Clips of the section on real footage; the first of every person unless told."""
     note: str = ""
     """What to know of the machine and the run, printed under the introduction."""
 
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Benchmark, description=__doc__, args=argv, config=(tyro.conf.FlagCreatePairsOff,)
     )
     torch.set_num_threads(1)  # on busy cores, threads wait for each other
-    place = Workplace(job.shared, job.work, Console())
+    place = Workplace(job.shared, job.work, Console(), job.clips)
     try:
         for name in job.only:
             text = SECTIONS[name](place)

@@ -22,6 +22,11 @@ BILABIAL = frozenset({"B", "M", "P"})
 LABIODENTAL = frozenset({"F", "V"})
 """Sounds during which the lower lip meets the upper teeth."""
 
+STOPS = frozenset({"B", "D", "G", "K", "P", "T"})
+LONGEST_STOP = 0.15
+"""Seconds. The closure of a stop after a pause sounds like the pause, and the aligner may count all
+of that as the stop: what exceeds this is a pause again."""
+
 
 @dataclass(frozen=True)
 class Phoneme:
@@ -96,7 +101,10 @@ def align(audio: Audio, text: str, pronunciations: Mapping[str, str] | None = No
     start = float(audio.start)
     return Transcript(
         tuple(
-            Word(written(word.name), tuple(timed(entry, start) for entry in word))
+            Word(
+                written(word.name),
+                tuple(part for entry in word for part in parted(timed(entry, start))),
+            )
             for word in alignment.words()
         )
     )
@@ -124,6 +132,14 @@ def timed(entry: AlignmentEntry, start: float) -> Phoneme:
     symbol = "" if entry.name in ("SIL", "+SPN+", "+NSN+") else entry.name
     first, last = entry.start, entry.start + entry.duration
     return Phoneme(symbol, start + first / STEPS_A_SECOND, start + last / STEPS_A_SECOND)
+
+
+def parted(sound: Phoneme) -> tuple[Phoneme, ...]:
+    """The sound, after the pause that it swallowed if it is a stop."""
+    begin = sound.end - LONGEST_STOP
+    if sound.symbol not in STOPS or sound.start >= begin:
+        return (sound,)
+    return Phoneme("", sound.start, begin), Phoneme(sound.symbol, begin, sound.end)
 
 
 def heard(audio: Audio) -> bytes:

@@ -28,6 +28,7 @@ SHUT_PX256 = 1.0
 GRID_STEP = 40
 """Every so manieth utterance of the GRID speaker s1 is taken."""
 BELIEVED = 0.3
+BEFORE_SECONDS = 0.04
 OPEN_VOWELS = frozenset({"AA", "AE", "AO", "AW", "AY", "EH", "EY", "OW"})
 TIMIT = {
     "sa1": "She had your dark suit in greasy wash water all year.",
@@ -85,13 +86,13 @@ INTRODUCTION = f"""## Closed lips
 GRID (every {GRID_STEP}th utterance of s1, and the other speakers) and three VidTIMIT sentences,
 aligned by `prior/phonemes.py`, the sound put in step by the median of the clips' believable lags.
 The gap is the mean of nine inner-lip pairs; it counts as shut below {SHUT_PX256:g} px256, in the
-frame that shows the middle of m, b or p, or in that frame or a neighbour (an alignment is good to a
-frame). Vowels are a control: a tracker that shuts every mouth fails there. `detector` is the
-landmarks themselves."""
+frame that shows the middle of m, b or p, or in some frame from 40 ms before the sound to its middle
+(lips meet before a stop is heard). Vowels are a control: a tracker that shuts every mouth fails
+there. `detector` is the landmarks themselves."""
 
 HEADINGS = (
-    "", "closures", "shut in the middle frame", "± 1 frame", "median gap px256", "95th percentile",
-    "open vowels shut", "sound late by frames",
+    "", "closures", "shut in the middle frame", "or just before", "median gap px256",
+    "95th percentile", "open vowels shut", "sound late by frames",
 )  # fmt: skip
 
 
@@ -145,22 +146,28 @@ def row(name: str, lines: list[Spoken], system: str, late: float) -> list[str]:
     return [
         name,
         str(len(closed)),
+        share(closed[:, 0] < SHUT_PX256),
         share(closed[:, 1] < SHUT_PX256),
-        share(closed.min(1) < SHUT_PX256),
-        figure(float(np.median(closed[:, 1]))),
-        figure(float(np.percentile(closed[:, 1], 95))),
-        share(vowels[:, 1] < SHUT_PX256),
+        figure(float(np.median(closed[:, 0]))),
+        figure(float(np.percentile(closed[:, 0], 95))),
+        share(vowels[:, 0] < SHUT_PX256),
         figure(late, 1),
     ]
 
 
 def around(line: Spoken, system: str, late: float, symbols: frozenset[str]) -> np.ndarray:
-    """Gaps [N 3] in the frame that shows each sound's middle, with its neighbours."""
-    gaps = np.pad(line.gaps[system], 1, constant_values=np.nan)
-    middles = [p.middle for p in line.phonemes if p.symbol in symbols]
-    frames = [int(middle * line.fps - late) for middle in middles]
-    inside = [frame for frame in frames if 1 <= frame < len(gaps) - 3]
-    return np.array([gaps[frame : frame + 3] for frame in inside]).reshape(-1, 3)
+    """Gaps [N 2] in the frame that shows each sound's middle, and the least from `BEFORE` on."""
+    gaps = line.gaps[system]
+
+    def frame(seconds: float) -> int:
+        return int(np.floor(seconds * line.fps - late))
+
+    found = []
+    for sound in (p for p in line.phonemes if p.symbol in symbols):
+        first, middle = frame(sound.start - BEFORE_SECONDS), frame(sound.middle)
+        if 0 <= middle < len(gaps):
+            found.append((gaps[middle], gaps[max(first, 0) : middle + 1].min()))
+    return np.array(found).reshape(-1, 2)
 
 
 def share(flags: np.ndarray) -> str:

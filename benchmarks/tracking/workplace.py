@@ -12,11 +12,15 @@ from core.progress import Reporter
 
 @dataclass(frozen=True)
 class Workplace:
-    """`shared` holds `footage/` and `models/`; `work` keeps clips and findings between runs."""
+    """`shared` holds `footage/` and `models/`; `work` keeps clips and findings between runs.
+
+    `clips` are those of the section on real footage; the first of every person unless told.
+    """
 
     shared: Path
     work: Path
     reporter: Reporter
+    clips: tuple[str, ...] = ()
 
     def material(self, *parts: str) -> Path:
         """A file or folder of the shared material. Raises InputError where it is missing."""

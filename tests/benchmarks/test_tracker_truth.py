@@ -117,5 +117,5 @@ def test_a_late_sound_is_seen_earlier() -> None:
     line = Spoken(sounds, gaps, 2.0, 0.5, 25.0)
     unsure = Spoken(sounds, gaps, -9.0, 0.1, 25.0)
     assert group_lag([line, unsure]) == 2.0
-    assert around(line, "ours", 2.0, BILABIAL).tolist() == [[9.0, 10.0, 11.0]]
-    assert around(line, "ours", 0.0, BILABIAL).tolist() == [[11.0, 12.0, 13.0]]
+    assert around(line, "ours", 2.0, BILABIAL).tolist() == [[10.0, 9.0]]
+    assert around(line, "ours", 0.0, BILABIAL).tolist() == [[12.0, 11.0], [0.0, 0.0]]

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import InputError
 from media.audio import Audio, load_audio
-from prior.phonemes import BILABIAL, Transcript, align, recognised, spelled
+from prior.phonemes import BILABIAL, Phoneme, Transcript, align, parted, recognised, spelled
 from scripts.acting.truth import Truth, load_truth
 
 PERFORMER = Path(__file__).parents[2] / "scripts" / "performer"
@@ -86,6 +86,16 @@ def test_a_text_that_was_not_said_is_refused(audio: Audio) -> None:
         align(audio, "elephants never forget seventeen " * 8)
     with pytest.raises(InputError, match="no words"):
         align(audio, " …! ")
+
+
+def test_a_stop_that_swallowed_a_pause_gives_it_back() -> None:
+    """Kills a p of half a second, whose middle is silence; vowels may be as long as they like."""
+
+    pause, stop = parted(Phoneme("P", 2.1, 2.7))
+    assert (pause.symbol, pause.start, stop.symbol, stop.end) == ("", 2.1, "P", 2.7)
+    assert pause.end == stop.start == pytest.approx(2.55)
+    for whole in (Phoneme("AA", 2.1, 2.7), Phoneme("B", 2.1, 2.2), Phoneme("", 0.0, 3.0)):
+        assert parted(whole) == (whole,)
 
 
 def test_words_are_spelled_as_in_the_dictionary() -> None:
