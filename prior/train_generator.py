@@ -136,7 +136,7 @@ def train_generator(corpus: Path, output: Path, seed: int, reporter: Reporter) -
     return path
 
 
-GENERATOR_STEPS, GENERATOR_BATCH = 600, 16
+GENERATOR_STEPS, GENERATOR_BATCH = 1500, 16
 
 
 def new_network(seed: int, prompts: Sequence[Prompt]) -> VelocityNetwork:

@@ -264,6 +264,12 @@ def test_dub_says_what_it_left_untouched(
     assert document["speech"]["file"] == "line.flac"
     assert any("drive nothing" in warning for warning in document["warnings"])
     assert main(["dub", *job, "--strength", "-1"]) == 2
+    assert main(["dub", *job, "--takes", "0"]) == 2
+    assert main(["dub", *job, "--takes", "2", "--seed", "5"]) == 0
+    second = json.loads((tmp_path / "line.take2.mkv.redub.json").read_text())
+    assert second["settings"]["take"] == 2
+    assert second["intent_opening_millimetres"] != document["intent_opening_millimetres"]
+    capsys.readouterr()
     assert main(["dub", *job[:-4], "-o", str(PERFORMER)]) == 2
 
 
