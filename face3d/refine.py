@@ -32,8 +32,7 @@ from face3d.lip_line import (
 from face3d.morphable import MorphableModel
 from face3d.motion import Runs, Told, fit_motion
 from face3d.photometric import Surface, colours_at, compare, glance, information
-from face3d.picture import LEVELS, Picture
-from face3d.relief import folded, opened, with_relief
+from face3d.picture import Picture
 from face3d.samples import surface_samples
 from face3d.solve import (
     Fit,
@@ -58,20 +57,14 @@ class Refinement:
     """Alternations of appearance and key frames; all but the last use half the resolution."""
     key_steps: int = 3
     runs: Runs = field(default_factory=lambda: Runs(size=120, overlap=12, steps=3))
-    settling: Runs = field(default_factory=lambda: Runs(steps=3))
-    landmark_doubt: float = 4.0
-    """How many times larger a landmark's error counts in every frame, once pictures speak too."""
-    key_doubt: float = 3.0
-    """The same in the key frames."""
+    landmark_doubt: float = 2.0
+    """How many times larger a single frame's landmark error counts, once pictures speak too."""
     border_trust: float = 12.0
     """How many times more inner lips weigh where the picture shows their border."""
     anchor: float = 0.2
     """How many times smaller the error of their mean over the key frames counts."""
     anchor_metres: float = 0.002
-    anchor_depth: float = 0.0001
-    """Depth is measured by parallax: landmarks, that slide as a head turns, must not undo it."""
-    focal_sigma: float = 0.01
-    """A freer focal length trades against relief, and lands up to twice off (see the log)."""
+    focal_sigma: float = 0.02
     least_frames: int = 8
     """Fewer usable frames than this say nothing about appearance: landmarks must do."""
 
@@ -112,8 +105,7 @@ class Portrait:
     """A person's surface and what it looks like."""
 
     surface: Surface
-    appearance: tuple[Appearance, ...]
-    """At every level of a picture: what is blurred must be compared with what is."""
+    appearance: Appearance
 
 
 @dataclass(frozen=True)
@@ -167,20 +159,13 @@ def refined(
     line = learn_lip_line(columns)
     held = with_borders(line, keys, held, config.border_trust)
     part = replace(start, motion=start.motion[torch.tensor(keys.frames)])
-    plain = portrait_of(surface, part, keys)
-    if focal_guess is None:
-        part, portrait = fit_keys(model, part, held, keys, plain, None, config)
-    else:
-        part, portrait = fit_person(model, part, held, keys, plain, focal_guess, config)
+    plain = Portrait(surface, appearance_of(surface, part, keys))
+    part, portrait = fit_keys(model, part, held, keys, plain, focal_guess, config)
 
     hearing = Hearing(footage, plain, portrait, start, line, config, reporter)
-    fit = Fit(part.camera, part.identity, refocused(start, part.camera))
-    if focal_guess is not None:
-        # Another shape and lens ask for other poses, further off than a picture's slopes reach.
-        fit = fit_motion(model, fit, seen, track.shot.numpy(), track.fps, config.settling)
     fit = fit_motion(
         model,
-        fit,
+        Fit(part.camera, part.identity, refocused(start, part.camera)),
         replace(seen, sigma=seen.sigma * config.landmark_doubt),
         track.shot.numpy(),
         track.fps,
@@ -191,14 +176,11 @@ def refined(
         track,
         camera=fit.camera,
         identity=Identity(
-            fit.identity.shape.float(), fit.identity.offset.float(), portrait.appearance[0].albedo
+            fit.identity.shape.float(), fit.identity.offset.float(), portrait.appearance.albedo
         ),
         motion=Motion(*(value.float() for value in vars(fit.motion).values())),
         photometric=Photometric(
-            portrait.appearance[0].albedo,
-            portrait.appearance[0].light,
-            hearing.before,
-            hearing.after,
+            portrait.appearance.albedo, portrait.appearance.light, hearing.before, hearing.after
         ),
     )
 
@@ -238,26 +220,6 @@ def refocused(fit: Fit, camera: Camera) -> Motion:
     return replace(fit.motion, translation=translation)
 
 
-def fit_person(
-    model: MorphableModel,
-    fit: Fit,
-    seen: Observation,
-    keys: Gallery,
-    portrait: Portrait,
-    focal_guess: float,
-    config: Refinement,
-) -> tuple[Fit, Portrait]:
-    """Key frames, appearance, and the person's shape with a relief of its own."""
-    wide = with_relief(model)
-    fit = replace(fit, identity=opened(fit.identity, wide))
-    surface = Surface.of(wide, portrait.surface.samples, fit.identity)
-    told = replace(portrait, surface=surface)
-    fit, told = fit_keys(wide, fit, seen, keys, told, focal_guess, config)
-    identity = folded(fit.identity, wide, model)
-    surface = portrait.surface.of_identity(identity)
-    return replace(fit, identity=identity), replace(told, surface=surface)
-
-
 def fit_keys(
     model: MorphableModel,
     fit: Fit,
@@ -274,7 +236,6 @@ def fit_keys(
     """
     alone = np.zeros(len(fit.motion), bool)
     anchor = replace(seen, sigma=seen.sigma * config.anchor)
-    seen = replace(seen, sigma=seen.sigma * config.key_doubt)
     for turn in range(config.rounds):
         level = int(turn < config.rounds - 1)
         for _ in range(config.key_steps):
@@ -283,7 +244,7 @@ def fit_keys(
                 portrait.surface,
                 fit.motion,
                 views,
-                portrait.appearance[level],
+                portrait.appearance,
                 level,
                 focal_guess is not None,
             )
@@ -293,27 +254,23 @@ def fit_keys(
                 [fit] = joint_step(model, [fit], [seen], config.focal_sigma, [focal_guess], [told])
                 portrait = replace(portrait, surface=portrait.surface.of_identity(fit.identity))
         if focal_guess is not None:
-            offset = offset_of(model, [fit], [anchor], config.anchor_metres, config.anchor_depth)
+            offset = offset_of(model, [fit], [anchor], config.anchor_metres)
             fit = replace(fit, identity=replace(fit.identity, offset=offset))
         surface = portrait.surface.of_identity(fit.identity)
-        portrait = portrait_of(surface, fit, keys)
+        portrait = Portrait(surface, appearance_of(surface, fit, keys))
     return fit, portrait
 
+
+SAME_LIGHT = 1.5
+"""Error under known skin, over that under a clip's own: 1.0 to 1.2 within a recording, 1.9 to 2.2
+between two of one person in other light."""
 
 FREE = Smoothness(1.0, 1.0, 1.0, 1.0, 1.0)
 """Stands where no two frames are linked."""
 
 
-def portrait_of(surface: Surface, fit: Fit, keys: Gallery) -> Portrait:
-    """The surface and its looks at each level."""
-    return Portrait(
-        surface, tuple(appearance_of(surface, fit, keys, level) for level in range(LEVELS))
-    )
-
-
-def appearance_of(surface: Surface, fit: Fit, keys: Gallery, level: int) -> Appearance:
-    """What the samples look like over the key frames; whose skin is known keeps its albedo at the
-    finest level.
+def appearance_of(surface: Surface, fit: Fit, keys: Gallery) -> Appearance:
+    """What the samples look like over the key frames; known skin in the same light stays known.
 
     Without that each clip would settle on a place of its own for the mesh on the skin, and what an
     actor learned would lie beside what a plate shows.
@@ -323,12 +280,26 @@ def appearance_of(surface: Surface, fit: Fit, keys: Gallery, level: int) -> Appe
     for t, (camera, picture) in enumerate(keys.views(fit.camera)):
         assert picture is not None, "a key frame shows a face"
         look = glance(surface, normals[t], fit.motion[t : t + 1], camera)
-        colour, _, inside = colours_at(picture, look.xy, level)
+        colour, _, inside = colours_at(picture, look.xy, 0)
         colours.append(colour)
         basis.append(harmonics(look.normals))
         seen.append(look.openly * inside)
-    known = keys.track.identity.albedo if level == 0 else None
-    return fit_appearance(torch.stack(colours), torch.stack(basis), torch.stack(seen), known)
+    shown = torch.stack(colours), torch.stack(basis), torch.stack(seen)
+    own = fit_appearance(*shown)
+    if keys.track.identity.albedo is None:
+        return own
+    known = fit_appearance(*shown, keys.track.identity.albedo)
+    return known if lit_alike(own, known) else own
+
+
+def lit_alike(own: Appearance, known: Appearance) -> bool:
+    """Whether known skin explains a clip nearly as well as the clip's own.
+
+    Cast shadows of another recording do not go into a light of nine harmonics; they would pull the
+    mesh aside.
+    """
+    both = torch.isfinite(own.spread) & torch.isfinite(known.spread)
+    return float(known.spread[both].median()) < SAME_LIGHT * float(own.spread[both].median())
 
 
 def photometric_residual(
@@ -343,7 +314,7 @@ def photometric_residual(
     for t, (camera, picture) in enumerate(views):
         if picture is not None:
             look = glance(portrait.surface, normals[t], motion[t : t + 1], camera)
-            off = compare(look, picture, portrait.appearance[0], 0).residual.abs().mean(-1)
+            off = compare(look, picture, portrait.appearance, 0).residual.abs().mean(-1)
             result[t] = (off * look.openly).sum() / look.openly.sum().clamp_min(1e-6)
     return result
 
@@ -385,8 +356,7 @@ class Hearing:
                 self.after[here] = photometric_residual(self.portrait, fit.motion, views)
                 seconds = monotonic() - self.began
                 self.reporter.step(Step("fit the pictures", stop, len(self.before), seconds))
-            level = int(step == 0)
-            surface, appearance = self.portrait.surface, self.portrait.appearance[level]
-            return information(surface, fit.motion, views, appearance, level)
+            surface, appearance = self.portrait.surface, self.portrait.appearance
+            return information(surface, fit.motion, views, appearance, int(step == 0))
 
         return with_borders(self.line, window, seen, self.config.border_trust), told

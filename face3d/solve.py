@@ -210,16 +210,11 @@ def joint_step(
 
 
 def offset_of(
-    model: MorphableModel,
-    fits: Sequence[Fit],
-    seen: Sequence[Observation],
-    sigma_metres: float,
-    depth_metres: float | None = None,
+    model: MorphableModel, fits: Sequence[Fit], seen: Sequence[Observation], sigma_metres: float
 ) -> Tensor:
     """The person's own shape [L 3] beyond the identity basis: what all frames of all clips leave.
 
     A landmark's offset is a small ridge problem of its own; its prior keeps what no view shows.
-    Depth has the same prior unless told.
     """
     total = sum(len(fit.motion) for fit in fits)
     offset = fits[0].identity.offset[: seen[0].xy.shape[1]]
@@ -233,8 +228,7 @@ def offset_of(
         left = by_point * weight[..., None, None] / total
         a += torch.einsum("tlic,tlid->lcd", left, by_point)
         b += torch.einsum("tlic,tli->lc", left, lines.residual)
-    sigma = a.new_tensor([sigma_metres, sigma_metres, depth_metres or sigma_metres])
-    ridge = torch.diag(sigma**-2)
+    ridge = torch.eye(3, dtype=a.dtype) / sigma_metres**2
     return offset - torch.linalg.solve(a + ridge, b[..., None])[..., 0]
 
 
