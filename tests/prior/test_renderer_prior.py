@@ -12,8 +12,10 @@ from painted_head import chart_at, painted_windows
 import prior.train_renderer as training
 from core.errors import DivergedError, UsageError
 from core.progress import Step
+from core.serial import load_tensors
 from face3d.morphable import MorphableModel, default_model
 from prior.card import card_of, markdown
+from prior.checkpoint import SCHEMA as CHECKPOINT
 from prior.corpus import MARGIN, Sample, Windows, encode_sample
 from prior.renderer import RendererPrior, untrained
 from prior.shards import Index, ShardWriter
@@ -176,6 +178,21 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(corpus: Path, tmp_p
     assert torch.equal(a.features, b.features)
     assert len(list(parts.glob("checkpoint-*"))) == 1
     assert run(corpus, parts) == []
+
+
+@pytest.mark.usefixtures("small")
+def test_a_new_clip_starts_afresh(corpus: Path, tmp_path: Path) -> None:
+    """Kills a newcomer that inherits its predecessor's texture or moments, and a predecessor whose
+    share of the mean texture is lost."""
+    run(corpus, tmp_path, 3)
+    (path,) = tmp_path.glob("checkpoint-3-0.safetensors")
+    tensors, _ = load_tensors(path, CHECKPOINT)
+    first_own = sum(name.startswith("module.shared.") for name in tensors)
+    assert f"optimiser.{first_own - 1}.step" in tensors
+    assert f"optimiser.{first_own}.step" not in tensors
+    assert not tensors["module.own.0"][3:].any()
+    assert tensors["module.past"][3:].any()
+    assert tensors["module.gone"].item() == 1
 
 
 @pytest.mark.usefixtures("small")
