@@ -7,23 +7,21 @@ clips ─▶ tracks with one identity ─▶ windows of the lower face ─▶ un
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from adapt.actor import SCHEMA, Actor, fingerprint, read_about, style_facts
+from adapt.lessons import Lessons, kept_references, prepare_lessons
 from adapt.personalise import Personalised, Personalising, held_out_conditions, personalise
 from adapt.report import compare, write_actor_report
 from adapt.speaking_style import SpeakingStyle, learn_style
-from adapt.split import Split, split_frames
-from adapt.takes import Take, gathered, joined
+from adapt.split import Split
+from adapt.takes import Take, joined
 from core.device import CPU
 from core.errors import InputError
 from core.memory import peak_rss_mb
@@ -34,17 +32,7 @@ from face3d.morphable import MorphableModel, default_model
 from face3d.track import Track
 from face3d.tracker import track_clips
 from media.clip import Clip
-from prior.bank import POSE_METRES, lip_positions
-from prior.corpus import MARGIN, Windows
 from prior.renderer import RendererPrior, default_prior, untrained
-from prior.skin import skin_of
-from prior.train_renderer import TrainingClip, training_clip
-
-FIT_FRAMES = 400
-"""Frames learned from at most, spread over the footage: more would only cost memory."""
-
-REFERENCES = 140
-"""Reference frames kept in an actor: 76 kB each, the widest variety of mouths and poses."""
 
 ENOUGH_SECONDS = 4.0
 """Footage below this length is accepted with a warning."""
@@ -82,32 +70,28 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
 
     tracks = _tracked(job, work, model, reporter)
     takes, clip, track = job.takes, job.takes[0].clip, tracks[0]
-    usable = [np.flatnonzero(track.valid.numpy()) + track.start for track in tracks]
-    split = split_frames(usable[0], takes[0].seconds)
     seconds = sum(take.seconds for take in takes)
     if seconds < ENOUGH_SECONDS:
         reporter.say(
             f"warning: {seconds:.1f} s of footage are few; with {ENOUGH_SECONDS:.0f} s or more the "
             "mouth has more shapes to learn from."
         )
-    learned = _spread([split.fit, *usable[1:]], FIT_FRAMES)
-    fit = training_clip(gathered(takes, tracks, model, learned), model, clip.path.stem)
-    judged = gathered(takes[:1], tracks[:1], model, [split.held_out])
-    judge = training_clip(judged, model, clip.path.stem)
+    lessons = prepare_lessons(takes, tracks, model)
+    fit, split = lessons.fit, lessons.split
 
     prepared = monotonic() - started
     schedule = _schedule(job, prepared, len(split.held_out))
-    outcome = _personalised(job, fit, judge, model, prior, schedule, work, reporter)
+    outcome = _personalised(job, lessons, model, prior, schedule, work, reporter)
 
-    skin = skin_of(model, clip, track, split.fit - track.start, hidden=False)
     style = _learned_style(takes, tracks, model)
-    about = _about(job, ticket, outcome, sum(len(frames) for frames in learned))
+    about = _about(job, ticket, outcome, len(fit.windows))
     # References of the finished actor: held-out frames have done their duty and join.
-    everything = _trimmed(joined([fit.windows, judge.windows]), model)
-    actor = Actor(track.identity, outcome.texture, outcome.weights, everything, skin, style, about)
-    honest = replace(actor, windows=_trimmed(fit.windows, model))
-    seconds = {"prepare": prepared, "learn": schedule.seconds}
-    _write_report(honest, model, prior, clip, track, split, outcome, folder, seconds)
+    everything = kept_references(joined([fit.windows, lessons.judge.windows]), model)
+    skin, texture, weights = lessons.skin, outcome.texture, outcome.weights
+    actor = Actor(track.identity, texture, weights, everything, skin, style, about)
+    honest = replace(actor, windows=kept_references(fit.windows, model))
+    spent = {"prepare": prepared, "learn": schedule.seconds}
+    _write_report(honest, model, prior, clip, track, split, outcome, folder, spent)
     actor.save(folder, prior)
     shutil.rmtree(work)
     return actor
@@ -164,15 +148,6 @@ def _tracked(
     return tracks
 
 
-def _spread(frames: Sequence[np.ndarray], limit: int) -> list[np.ndarray]:
-    """At most about `limit` of all takes' frames, each take in proportion."""
-    share = min(1.0, limit / sum(len(take) for take in frames))
-    return [
-        take[np.unique(np.linspace(0, len(take) - 1, max(1, round(share * len(take)))).astype(int))]
-        for take in frames
-    ]
-
-
 def _learned_style(
     takes: tuple[Take, ...], tracks: tuple[Track, ...], model: MorphableModel
 ) -> SpeakingStyle:
@@ -193,15 +168,15 @@ def _schedule(job: Adaptation, prepared: float, held_out: int) -> Personalising:
 
 def _personalised(
     job: Adaptation,
-    fit: TrainingClip,
-    judge: TrainingClip,
+    lessons: Lessons,
     model: MorphableModel,
     prior: RendererPrior,
     schedule: Personalising,
     work: Path,
     reporter: Reporter,
 ) -> Personalised:
-    judged = held_out_conditions(fit, judge, model)
+    fit = lessons.fit
+    judged = held_out_conditions(fit, lessons.judge, model)
     checkpoint = work / "checkpoint.safetensors"
     for event in personalise(fit, judged, model, prior, schedule, checkpoint, job.device):
         if isinstance(event, Step):
@@ -209,35 +184,6 @@ def _personalised(
         else:
             return event
     raise AssertionError("personalise ends with its result")
-
-
-def _trimmed(windows: Windows, model: MorphableModel) -> Windows:
-    """The windows worth keeping as references, without the margin that training shifts in."""
-    feature = torch.cat(
-        [lip_positions(model, windows.motion.mouth), POSE_METRES * windows.motion.rotation], 1
-    )
-    pick = farthest_points(feature, REFERENCES)
-    inner = slice(MARGIN, -MARGIN)
-    return Windows(
-        windows.images[pick][..., inner, inner].contiguous(),
-        windows.corner[pick] + MARGIN,
-        windows.frame[pick],
-        windows.motion[pick],
-        windows.identity,
-        tuple(windows.crop_cameras[i] for i in pick.tolist()),
-    )
-
-
-def farthest_points(points: Tensor, count: int) -> Tensor:
-    """Indices, rising, of at most `count` points chosen so that each adds the most variety."""
-    if len(points) <= count:
-        return torch.arange(len(points))
-    chosen = [int((points - points.mean(0)).norm(dim=1).argmin())]
-    nearest = (points - points[chosen[0]]).norm(dim=1)
-    while len(chosen) < count:
-        chosen.append(int(nearest.argmax()))
-        nearest = torch.minimum(nearest, (points - points[chosen[-1]]).norm(dim=1))
-    return torch.tensor(sorted(chosen))
 
 
 def _about(

@@ -317,7 +317,7 @@ def figures_printed(figures: Mapping[str, Any]) -> str:
     rows = {"redub": figures, **{k: v for k, v in figures["baselines"].items() if v}}
     columns = [
         (group, name)
-        for group in ("lower_face", "mouth", "landmarks", "sync")
+        for group in ("lower_face", "mouth", "open_mouth", "landmarks", "sync")
         for name, value in figures[group].items()
         if value is not None
     ]

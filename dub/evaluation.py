@@ -191,6 +191,7 @@ def by_intent(
     return dict(measured) | {
         "lower_face": nothing,
         "mouth": nothing,
+        "open_mouth": nothing,
         "landmarks": {
             "lmd_px256": None,
             "opening_corr": opening_corr(seen, spoken),

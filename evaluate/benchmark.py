@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from evaluate.metrics.lips import leak_share, lmd_px256, mouth_opening, opening_corr
 from evaluate.metrics.lips import opening_mae_px256 as opening_mae
+from evaluate.metrics.open_mouth import mouth_inside, teeth_show
 from evaluate.metrics.picture import box_mask, mouth_box, score_pictures
 from evaluate.metrics.sync import measure_sync
 from evaluate.metrics.temporal import flicker_ratio, outside_max_diff, seam_ratio
@@ -118,10 +119,14 @@ def figures(shot: Shot, name: str, fps: Any, sound: Audio | None) -> dict[str, A
     boxes = box_mask(mouth_box(theirs - corner), *true.shape[1:3])
     opening, true_opening = mouth_opening(ours), mouth_opening(theirs)
     known = valid & np.isfinite(true_opening)
+    inside = mouth_inside(theirs - corner, *true.shape[1:3])
+    teeth = known & teeth_show(true, inside, boxes)
     return {
         "frames": int(valid.sum()),
         "lower_face": asdict(score_pictures(made, true, shot.outer, valid)),
         "mouth": asdict(score_pictures(made, true, boxes, known)),
+        "open_mouth": asdict(score_pictures(made, true, inside, teeth))
+        | {"frames_with_teeth": int(teeth.sum())},
         "landmarks": {
             "lmd_px256": lmd_px256(ours[known], theirs[known], CROP_PIXELS),
             "opening_corr": opening_corr(opening[known], true_opening[known]),

@@ -56,6 +56,7 @@ GROUP_TITLES = {
     "frames": "Whole frame",
     "lower_face": "Lower face",
     "mouth": "Mouth",
+    "open_mouth": "Inside of the open mouth, where teeth show",
     "landmarks": "Landmarks",
     "sync": "Sync",
 }

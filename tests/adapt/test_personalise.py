@@ -10,7 +10,6 @@ from moving_head import speaking
 from painted_head import painted_windows
 from torch import Tensor
 
-import adapt.personalise as module
 from adapt.personalise import (
     Personal,
     Personalised,
@@ -70,15 +69,16 @@ def learning(clips, judged, folder: Path, **changes) -> Iterator[Step | Personal
 
 
 def test_learning_lowers_the_error_of_frames_not_learned_from(
-    clips, judged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clips, judged, tmp_path: Path
 ) -> None:
     """Kills a loop that learns nothing, returns its last state instead of its best, or judges by
     the fitted frames: the weights that come back have the lowest error of the curve, and that is
     below the start's, a texture much too pale. With a clock that ticks at every look, 60 seconds
     are 30 steps."""
-    monkeypatch.setattr(module, "monotonic", ticking())
     pale = replace(clips[0], colours=0.3 * clips[0].colours), clips[1]
-    *steps, result = learning(pale, judged, tmp_path, seconds=60.0, network_rate=3e-3)
+    *steps, result = learning(
+        pale, judged, tmp_path, seconds=60.0, clock=ticking(), network_rate=3e-3
+    )
     assert len(steps) == 30
     assert isinstance(result, Personalised)
     assert result.steps == [0, 5, 10, 15, 20, 25, 30]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from adapt.pipeline import Adaptation, _ticket, farthest_points
+from adapt.lessons import farthest_points
+from adapt.pipeline import Adaptation, _ticket
 from adapt.split import SHORTEST_FRAMES, split_frames
 from adapt.takes import Take
 from core.errors import InputError

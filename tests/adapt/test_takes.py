@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from adapt.pipeline import Adaptation, _spread, _ticket
+from adapt.lessons import spread_frames
+from adapt.pipeline import Adaptation, _ticket
 from adapt.takes import APART_FRAMES, Take, gathered, parse_takes
 from core.errors import InputError, UsageError
 from face3d.morphable import default_model
@@ -77,9 +78,9 @@ def test_windows_of_two_takes_are_one_run_in_the_first_ones_grade(
 
 def test_takes_share_the_frames_in_proportion() -> None:
     """Kills a long clip that crowds out a short one, and frames lost though there are few."""
-    few = _spread([np.arange(10), np.arange(100, 120)], 400)
+    few = spread_frames([np.arange(10), np.arange(100, 120)], 400)
     assert [len(part) for part in few] == [10, 20]
-    many = _spread([np.arange(1000), np.arange(3000), np.arange(2)], 400)
+    many = spread_frames([np.arange(1000), np.arange(3000), np.arange(2)], 400)
     assert [len(part) for part in many] == [100, 300, 1]
     assert many[0][[0, -1]].tolist() == [0, 999]
 
