@@ -15,6 +15,7 @@ from torch import Tensor
 
 from core.camera import Camera
 from core.rotation import cross_matrix, left_jacobian, matrix_from_axis_angle
+from face3d.gram import gram
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion
 
@@ -68,30 +69,31 @@ class Information:
 
 
 @dataclass(frozen=True)
-class Linearised:
-    """Residuals r [T L 2] of the landmarks and their Jacobians [T L 2 D] and [T L 2 S+1]."""
+class Projected:
+    """Landmarks where a fit has them: `turned` [T L 3] by the head's rotation [T 3 3], d(pixels) /
+    d(camera point) [T L 2 3], pixels [T L 2] and residuals (less the observation)."""
 
+    rotation: Tensor
+    turned: Tensor
+    project: Tensor
+    xy: Tensor
     residual: Tensor
-    frame: Tensor
-    shared: Tensor | None
-    camera_points: Tensor
 
 
-def linearise(model: MorphableModel, fit: Fit, seen: Observation, shared: bool) -> Linearised:
-    """Residuals (prediction − observation, pixels) and exact Jacobians at the current fit."""
+def projected(model: MorphableModel, fit: Fit, seen: Observation) -> Projected:
     count = seen.xy.shape[1]
     bases = torch.cat([model.mouth, model.upper])[:, :count]
     codes = torch.cat([fit.motion.mouth, fit.motion.upper], -1)
     shape = model.shape(fit.identity.shape, fit.identity.offset)[:count]
     local = shape + torch.einsum("tk,klc->tlc", codes, bases)
     rotation = matrix_from_axis_angle(fit.motion.rotation)
-    turned = torch.einsum("tij,tlj->tli", rotation, local)
+    turned = local @ rotation.mT
     points = turned + fit.motion.translation[:, None]
     xy = fit.camera.pixels_from_camera(points)
     x, y, z = points.unbind(-1)
     zero = torch.zeros_like(z)
     across = -fit.camera.focal / z
-    # d(pixels)/d(camera point): columns x, y, z; rows down the image, hence the sign of y.
+    # Columns x, y, z; rows down the image, hence the sign of y.
     project = torch.stack(
         [
             torch.stack([across, zero, -across * x / z], -1),
@@ -99,28 +101,67 @@ def linearise(model: MorphableModel, fit: Fit, seen: Observation, shared: bool) 
         ],
         -2,
     )
-    spin = -cross_matrix(turned) @ left_jacobian(fit.motion.rotation)[:, None]
-    by_rotation = project @ spin
-    moves = torch.einsum("tij,klj->tlik", rotation, bases)
-    frame = torch.cat([by_rotation, project, project @ moves], -1)
+    return Projected(rotation, turned, project, xy, xy - seen.xy)
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """Residuals r [T L 2] of the landmarks and their Jacobians [T L 2 D] and [T L 2 S+1]."""
+
+    residual: Tensor
+    frame: Tensor
+    shared: Tensor | None
+
+
+def linearise(model: MorphableModel, fit: Fit, seen: Observation, shared: bool) -> Linearised:
+    """Residuals (prediction − observation, pixels) and exact Jacobians at the current fit.
+
+    The Jacobians of many frames fill memory: `equations` has their products without them.
+    """
+    at, count = projected(model, fit, seen), seen.xy.shape[1]
+    bases = torch.cat([model.mouth, model.upper])[:, :count]
+    spin = -cross_matrix(at.turned) @ left_jacobian(fit.motion.rotation)[:, None]
+    moves = torch.einsum("tij,klj->tlik", at.rotation, bases)
+    frame = torch.cat([at.project @ spin, at.project, at.project @ moves], -1)
     by_shared = None
     if shared:
-        moves = torch.einsum("tij,klj->tlik", rotation, model.identity[:, :count])
-        centre = torch.tensor(fit.camera.centre, dtype=xy.dtype)
-        by_shared = torch.cat([project @ moves, (xy - centre)[..., None]], -1)
-    return Linearised(xy - seen.xy, frame, by_shared, points)
+        moves = torch.einsum("tij,klj->tlik", at.rotation, model.identity[:, :count])
+        centre = torch.tensor(fit.camera.centre, dtype=at.xy.dtype)
+        by_shared = torch.cat([at.project @ moves, (at.xy - centre)[..., None]], -1)
+    return Linearised(at.residual, frame, by_shared)
+
+
+def equations(model: MorphableModel, fit: Fit, seen: Observation, shared: bool) -> Information:
+    """What landmarks tell of every frame's unknowns (and of the `shared` ones), robustly."""
+    at, count = projected(model, fit, seen), seen.xy.shape[1]
+    bases = [model.mouth, model.upper, *([model.identity] if shared else [])]
+    spin = torch.linalg.cross(at.turned[:, :, None], at.project).flatten(1, 2)
+    spin = (spin @ left_jacobian(fit.motion.rotation)).unflatten(1, (count, 2))
+    centre = torch.tensor(fit.camera.centre, dtype=at.xy.dtype)
+    zoom = [(at.xy - centre)[..., None]] if shared else []
+    blocks, right = gram(
+        torch.cat([*zoom, spin, at.project], -1).numpy(),
+        (at.project.flatten(1, 2) @ at.rotation).unflatten(1, (count, 2)).numpy(),
+        torch.cat(bases)[:, :count].permute(1, 2, 0).contiguous().numpy(),
+        robust_weight(at.residual, seen).numpy(),
+        at.residual.numpy(),
+    )
+    left, right = torch.from_numpy(blocks), torch.from_numpy(right)
+    if not shared:
+        return Information(left, right)
+    # The focal length came first; it belongs last.
+    left, right = left.roll((-1, -1), (1, 2)), right.roll(-1, 1)
+    size = left.shape[-1] - len(model.identity) - 1
+    return Information(
+        left[:, :size, :size], right[:, :size], left[:, :size, size:],
+        left[:, size:, size:].sum(0), right[:, size:].sum(0),
+    )  # fmt: skip
 
 
 def robust_weight(residual: Tensor, seen: Observation) -> Tensor:
     """Cauchy weights [T L]: a landmark three sigmas off counts half."""
     error = residual.square().sum(-1) / (3 * seen.sigma) ** 2
     return seen.weight / (1 + error) / seen.sigma**2
-
-
-def _normal(left: Tensor, weight: Tensor, right: Tensor) -> Tensor:
-    """Σ over landmarks and x, y of leftᵀ w right, [T A B]."""
-    a = (left * weight[..., None, None]).flatten(1, 2)
-    return a.transpose(1, 2) @ right.flatten(1, 2)
 
 
 def _priors(model: MorphableModel, motion: Motion) -> tuple[Tensor, Tensor]:
@@ -151,16 +192,13 @@ def reduced(
     model: MorphableModel, fit: Fit, seen: Observation, pictures: Information | None = None
 ) -> Reduced:
     """Eliminate the frames: they are independent of each other given the shared unknowns."""
-    lines = linearise(model, fit, seen, shared=True)
-    assert lines.shared is not None
-    weight = robust_weight(lines.residual, seen)
-    residual = lines.residual[..., None]
+    told = equations(model, fit, seen, shared=True)
+    assert told.cross is not None
+    assert told.shared is not None
+    assert told.shared_right is not None
     diagonal, gradient = _priors(model, fit.motion)
-    a_tt = _normal(lines.frame, weight, lines.frame) + torch.diag_embed(diagonal + 1e-6)
-    a_ts = _normal(lines.frame, weight, lines.shared)
-    b_t = _normal(lines.frame, weight, residual)[..., 0] + gradient
-    a_ss = _normal(lines.shared, weight, lines.shared).sum(0)
-    b_s = _normal(lines.shared, weight, residual).sum(0)[..., 0]
+    a_tt, b_t = told.blocks + torch.diag_embed(diagonal + 1e-6), told.right + gradient
+    a_ts, a_ss, b_s = told.cross, told.shared, told.shared_right
     if pictures is not None:
         assert pictures.cross is not None
         assert pictures.shared is not None
@@ -262,11 +300,9 @@ def motion_step(
     frames are already known and stay. The normal matrix is banded: Cholesky is exact and linear
     in time. `pictures` adds what the frames themselves tell, linearised at the same fit.
     """
-    lines = linearise(model, fit, seen, shared=False)
-    weight = robust_weight(lines.residual, seen)
+    told = equations(model, fit, seen, shared=False)
     diagonal, gradient = _priors(model, fit.motion)
-    blocks = _normal(lines.frame, weight, lines.frame) + torch.diag_embed(diagonal + 1e-9)
-    right = _normal(lines.frame, weight, lines.residual[..., None])[..., 0] + gradient
+    blocks, right = told.blocks + torch.diag_embed(diagonal + 1e-9), told.right + gradient
     if pictures is not None:
         blocks, right = blocks + pictures.blocks, right + pictures.right
     motion = fit.motion

@@ -34,8 +34,8 @@ from face3d.solve import (
     Fit,
     Observation,
     joint_step,
-    linearise,
     offset_of,
+    projected,
 )
 from face3d.topology import JAW_LINE, LANDMARKS, LIPS, STABLE
 from face3d.track import FACE_PIXELS, Crop, Identity, Motion, Track
@@ -204,7 +204,7 @@ def track_landmarks(
     else:
         fit = replace(fit, identity=as_double(identity))
     fit = fit_motion(model, fit, seen, shot, fps, config.runs)
-    error = linearise(model, fit, seen, shared=False).residual.square().sum(-1).mean(-1).sqrt()
+    error = projected(model, fit, seen).residual.square().sum(-1).mean(-1).sqrt()
     residual = error / pixels_per_px256
     if not bool(torch.isfinite(fit.motion.mouth).all()):
         raise DivergedError(f"the tracker diverged on {len(landmarks)} frames (mouth not finite).")

@@ -298,6 +298,9 @@ MUTANTS = (
         "tests/face3d/test_solve.py",
         ("y not flipped", "[zero, -across, across * y / z]", "[zero, across, -across * y / z]"),
         ("axis-angle is a vector", "@ left_jacobian(fit.motion.rotation)[:, None]", ""),
+        ("turn about the camera", "linalg.cross(at.turned[", "linalg.cross(at.turned.flip(1)["),
+        ("focal length among the pose", "left.roll((-1, -1), (1, 2)), right.roll(-1, 1)",
+         "left, right"),
         ("linear focal length", "clamp(-0.3, 0.3).exp())", "clamp(-0.3, 0.3) + 1)"),
         ("prior forgotten", "prior * torch.cat([shape, shape.new_tensor(away)])",
          "torch.zeros_like(prior)"),
@@ -310,6 +313,12 @@ MUTANTS = (
         ("trust in outliers", "/ (1 + error)", "* (1 + error)"),
         ("offset in camera space", "lines.frame[..., 3:POSE] @ rotation[:, None]",
          "lines.frame[..., 3:POSE] @ rotation.mT[:, None]"),
+    ),
+    *of_file(
+        "face3d/gram.py",
+        "tests/face3d/test_solve.py",
+        ("weights of rows only", "root * residual[", "residual["),
+        ("bases of the head's y twice", "+ z * bases[point, 2,", "+ z * bases[point, 1,"),
     ),
     *of_file(
         "face3d/tracker.py",
