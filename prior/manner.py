@@ -2,11 +2,12 @@
 
 A regression averages over what it cannot hear, so its wide mouths come out narrow and its shut ones
 ajar; and people differ threefold in how wide they open. Both are put right by quantiles: the n-th
-part of the widest predicted mouths become as wide as the n-th part of the widest true ones.
+part of the widest predicted mouths become as wide as the n-th part of the widest true ones. Then
+all coefficients together are stretched to move as far as this person's do, see `repertoire`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from face3d.lips import closed_opening, mouth_opening, opening_weights
 from face3d.morphable import MorphableModel
+from prior.repertoire import stretch
 
 QUANTILES = (0.03, 0.12, 0.25, 0.4, 0.55, 0.7, 0.82, 0.91, 0.97)
 SLOPES = (0.25, 3.0)
@@ -22,6 +24,10 @@ CLOSURE_MILLIMETRES = 0.3
 """Lips predicted to be ajar by less than this are shut."""
 TRUSTED_FRAMES = 50.0
 """With so many frames of a person, they and the average speaker count the same."""
+TELLING_FRAMES = 25
+"""Fewer do not tell how twenty coefficients move together."""
+NEAR_MILLIMETRES = 3.0
+"""Stretching leaves shut lips shut, and is free to open those that are so far apart."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,8 @@ class Manner:
 
     `direction` is how coefficients move per millimetre of opening, `weights` how many millimetres
     each of them opens, `closed` the opening of the mouth at 0; `posture` opens nothing. Knots rise;
-    beyond the ends the curve goes on straight.
+    beyond the ends the curve goes on straight. What comes of it is moved away from `centre` by
+    `stretch`, a symmetric map; without one it stays.
     """
 
     heard: Float[Tensor, "Q"]
@@ -39,11 +46,22 @@ class Manner:
     posture: Float[Tensor, "M"]
     weights: Float[Tensor, "M"]
     closed: float
+    centre: Float[Tensor, "M"] | None = None
+    stretch: Float[Tensor, "M M"] | None = None
 
     def __call__(self, mouth: Float[Tensor, "T M"]) -> Float[Tensor, "T M"]:
         opening = self.closed + mouth @ self.weights
         change = self.opened(opening) - opening
-        return mouth + change[:, None] * self.direction + self.posture
+        return self.stretched(mouth + change[:, None] * self.direction + self.posture)
+
+    def stretched(self, mouth: Float[Tensor, "T M"]) -> Float[Tensor, "T M"]:
+        """Mouths moved as far as this person's are, their lips shut where they were."""
+        if self.centre is None or self.stretch is None:
+            return mouth
+        moved = self.centre + (mouth - self.centre) @ self.stretch
+        shut = (1 - mouth @ self.weights / NEAR_MILLIMETRES).clamp(0, 1)
+        opened = shut * ((moved - mouth) @ self.weights)
+        return moved - opened[:, None] * self.direction
 
     def opened(self, opening: Float[Tensor, "T"]) -> Float[Tensor, "T"]:
         """The curve from heard to seen openings, millimetres."""
@@ -99,7 +117,11 @@ def personal_manner(
     )  # fmt: skip
     rest = trust * (seen - opened(heard)).mean(0)
     posture = average.posture + rest - (rest @ average.weights) * average.direction
-    return Manner(*knots, average.direction, posture, average.weights, average.closed)
+    own = Manner(*knots, average.direction, posture, average.weights, average.closed)
+    if len(heard) < TELLING_FRAMES:
+        return own
+    shown = own(heard)
+    return replace(own, centre=shown.mean(0), stretch=stretch(shown, seen))
 
 
 def _knots(

@@ -2,15 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.speaking.motion_section import own
+from benchmarks.speaking.motion_section import own, spoken
 from benchmarks.speaking.place import Place, Spoken
-from benchmarks.speaking.systems import SYSTEMS
+from benchmarks.speaking.systems import SYSTEMS, Generator
 from benchmarks.tracking.table import figure, table
 from evaluate.metrics.movement import movement_signature
 from prior.movement import RATE, WINDOW, load_movement
@@ -25,28 +26,30 @@ def section(place: Place) -> str:
     people: dict[str, list[Spoken]] = defaultdict(list)
     for line in place.strangers:
         people[line.person].append(line)
-    extractors: dict[str, Extractor] = {"judge": movement_signature, "extractor": learned_code}
     first = {p: [motion(x, x.truth, 0) for x in lines] for p, lines in people.items()}
     second = {p: [motion(x, x.truth, 1) for x in lines] for p, lines in people.items()}
-    asked: dict[str, Halves] = {"real motion, other half": second}
-    for name, make in SYSTEMS.items():
-        system = make(place)
-        asked[f"{name}, own manner, other half"] = {
-            p: [motion(x, own(system, x), 1) for x in lines] for p, lines in people.items()
-        }
-    rows = [
-        [name, *(figure(100 * top_one(first, motions, e)) for e in extractors.values())]
-        for name, motions in asked.items()
-    ]
     several = {p: lines for p, lines in people.items() if len(lines) > 1}
     gallery = {**first, **{p: [whole(lines[0])] for p, lines in several.items()}}
     others = {p: [whole(x) for x in lines[1:]] for p, lines in several.items()}
-    rows.append(
-        [
-            f"real motion, other recordings ({len(several)} people)",
-            *(figure(100 * top_one(gallery, others, e)) for e in extractors.values()),
-        ]
-    )
+    models = {name: make(place) for name, make in SYSTEMS.items()}
+    rows = [
+        row("real motion, other half", first, second),
+        *(
+            row(f"{n}, own manner, other half", first, halves_of(m, people))
+            for n, m in models.items()
+        ),
+        row(f"real motion, other recordings ({len(several)} people)", gallery, others),
+        *(
+            row(f"{n}, manner of the first, other recordings", gallery, rest_of(m, several))
+            for n, m in models.items()
+        ),
+    ]
+    for name, model in models.items():
+        borrowed = swapped(model, people)
+        lenders = list(people)[1:] + list(people)[:1]
+        as_lender = {q: borrowed[p] for p, q in zip(people, lenders, strict=True)}
+        rows.append(row(f"{name}, manner of the next person: found as that one", first, as_lender))
+        rows.append(row(f"{name}, manner of the next person: found as who speaks", first, borrowed))
     return "\n\n".join(
         [
             "## Identity",
@@ -55,10 +58,45 @@ def section(place: Place) -> str:
             f"halves of their lines; top-1 in percent, mean over people, chance "
             f"{100 / len(people):.1f}. *judge*: logarithm of the covariance, nothing learned. "
             "*extractor*: `prior/movement.safetensors`, for losses. Generated: the second halves "
-            "in the manner learned from the first.",
-            table(("motion", *extractors), rows),
+            "in the manner learned from the first, all recordings but the first in the manner of "
+            "the first (looked up among whole first recordings), and second halves in the manner "
+            "of the next person.",
+            table(("motion", *EXTRACTORS), rows),
         ]
     )
+
+
+def row(name: str, known: Halves, asked: Halves) -> list[str]:
+    return [name, *(figure(100 * top_one(known, asked, e)) for e in EXTRACTORS.values())]
+
+
+def halves_of(system: Generator, people: Mapping[str, Sequence[Spoken]]) -> Halves:
+    """Everybody's second halves in the manner of the first ones."""
+    return {p: [motion(x, own(system, x), 1) for x in lines] for p, lines in people.items()}
+
+
+def rest_of(system: Generator, people: Mapping[str, Sequence[Spoken]]) -> Halves:
+    """All recordings of a person but the first, in the manner of the first."""
+    return {
+        p: [whole(x, said(system, lines[0], x)) for x in lines[1:]] for p, lines in people.items()
+    }
+
+
+def swapped(system: Generator, people: Mapping[str, Sequence[Spoken]]) -> Halves:
+    """Everybody's second halves in the manner of the next person's longest first half."""
+    lenders = list(people)[1:] + list(people)[:1]
+    result = {}
+    for (person, lines), lender in zip(people.items(), lenders, strict=True):
+        style = max(people[lender], key=lambda line: len(line.track))
+        style = replace(style, track=style.track[: len(style.track) // 2])
+        result[person] = [motion(x, said(system, style, x), 1) for x in lines]
+    return result
+
+
+def said(system: Generator, style: Spoken, line: Spoken) -> Float[Tensor, "T M"]:
+    """A line in the manner of another, or of another person."""
+    driver = system.in_manner_of(style.audio, style.track, style.late_frames)
+    return spoken(driver, line, line.audio)
 
 
 def motion(line: Spoken, mouth: Float[Tensor, "T M"], half: int) -> Float[np.ndarray, "N M"]:
@@ -67,8 +105,9 @@ def motion(line: Spoken, mouth: Float[Tensor, "T M"], half: int) -> Float[np.nda
     return resampled(mouth[part].numpy(), line.track.valid[part].numpy(), float(line.track.fps))
 
 
-def whole(line: Spoken) -> Float[np.ndarray, "N M"]:
-    return resampled(line.truth.numpy(), line.track.valid.numpy(), float(line.track.fps))
+def whole(line: Spoken, mouth: Float[Tensor, "T M"] | None = None) -> Float[np.ndarray, "N M"]:
+    mouth = line.truth if mouth is None else mouth
+    return resampled(mouth.numpy(), line.track.valid.numpy(), float(line.track.fps))
 
 
 def windows(mouths: Sequence[Float[np.ndarray, "_ M"]]) -> list[Float[np.ndarray, "_ M"]]:
@@ -83,6 +122,9 @@ def windows(mouths: Sequence[Float[np.ndarray, "_ M"]]) -> list[Float[np.ndarray
 def learned_code(mouth: Float[np.ndarray, "T M"]) -> Float[np.ndarray, " D"]:
     with torch.no_grad():
         return load_movement().network(torch.from_numpy(mouth)[None].float())[0].numpy()
+
+
+EXTRACTORS: Mapping[str, Extractor] = {"judge": movement_signature, "extractor": learned_code}
 
 
 def top_one(known: Halves, asked: Halves, extractor: Extractor) -> float:
