@@ -1,0 +1,187 @@
+"""One actor learned and judged; a result is kept under a hash of what it was made of."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+
+from adapt.actor import Actor, fingerprint
+from adapt.lessons import Lessons, kept_references, prepare_lessons
+from adapt.personalise import Personalised, Personalising, held_out_conditions, personalise
+from adapt.report import reenacted
+from adapt.speaking_style import SpeakingStyle
+from adapt.takes import Take
+from benchmarks.learning.subjects import SECONDS, SUBJECTS, Library, Subject
+from benchmarks.learning.variants import (
+    ABLATIONS,
+    CURVE,
+    SHUT,
+    SHUT_SECONDS,
+    VARIANTS,
+    chosen_frames,
+    fewer,
+    starting,
+)
+from core.progress import Step
+from core.serial import atomic_path, save_json
+from evaluate.benchmark import Shot, collect, figures
+from evaluate.metrics.lips import mouth_opening
+from evaluate.report import plain
+from evaluate.sheet import spread_indices
+from face3d.morphable import default_model
+from face3d.track import Track
+from media.clip import Clip
+from prior.expression import load_driver
+from prior.grade import plate_grades
+from prior.renderer import RendererPrior, default_prior, untrained
+from prior.train_renderer import RendererTraining
+
+SEEDS = (0, 1, 2)
+FIRST = (4.0, 2.0, 16.0)
+"""Seconds of footage that the claims are about: their grid is complete first."""
+
+PICTURES = 8
+"""Windows kept of every result, from the most shut to the widest mouth."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Learn `subject` from `seconds` as the variant says, within `cpu_seconds` of learning."""
+
+    subject: Subject
+    seconds: float
+    variant: str
+    seed: int
+    cpu_seconds: float
+
+    def prior(self) -> RendererPrior:
+        return default_prior() if VARIANTS[self.variant].prior else untrained(self.seed)
+
+    def path(self, work: Path) -> Path:
+        """Where the result is kept."""
+        settings = {**vars(VARIANTS[self.variant]), "about": ""}
+        budget = self.cpu_seconds if VARIANTS[self.variant].steps else 0
+        about = [vars(self.subject), self.seconds, settings, self.seed, budget]
+        made_of = json.dumps(about) + _print(VARIANTS[self.variant].prior, self.seed)
+        digest = hashlib.sha256(made_of.encode()).hexdigest()[:10]
+        variant = self.variant.replace(" ", "-")
+        name = f"{self.subject.name}.{self.seconds:g}s.{variant}.{self.seed}.{digest}.json"
+        return work / "runs" / name
+
+
+@lru_cache(maxsize=8)
+def _print(with_prior: bool, seed: int) -> str:
+    return fingerprint(default_prior() if with_prior else untrained(seed))
+
+
+def in_order(cpu_seconds: float) -> Iterator[Trial]:
+    """All trials, the most telling ones first."""
+
+    def cells(seed: int, seconds: tuple[float, ...], variants: tuple[str, ...]) -> Iterator[Trial]:
+        for length in seconds:
+            for subject in SUBJECTS:
+                for variant in variants:
+                    if VARIANTS[variant].steps or seed == SEEDS[0]:
+                        yield Trial(subject, length, variant, seed, cpu_seconds)
+
+    rest = tuple(length for length in SECONDS if length not in FIRST)
+    yield from cells(0, FIRST, CURVE)
+    yield from cells(0, (SHUT_SECONDS,), SHUT)
+    yield from cells(0, FIRST[:1], ABLATIONS)
+    yield from cells(0, rest, CURVE)
+    for seed in SEEDS[1:]:
+        yield from cells(seed, FIRST + rest, CURVE)
+
+
+def run(trial: Trial, library: Library) -> dict[str, Any] | None:
+    """The trial's figures, from its file if it is there; None where there is too little footage."""
+    path = trial.path(library.work)
+    if path.exists():
+        return json.loads(path.read_text())
+    learned = library.learned(trial.subject, trial.seconds)
+    if learned is None:
+        return None
+    clip, track = learned
+    began = process_time()
+    lessons = _lessons(library, trial.subject, trial.seconds, VARIANTS[trial.variant].frames)
+    prepared = process_time()
+    outcome = _learned(trial, lessons)
+    done = process_time()
+    actor = _actor(trial, track, lessons, outcome)
+    shot, result = _judged(trial, actor, *library.judged(trial.subject, track))
+    result |= {
+        "frames_learned": len(lessons.fit.windows),
+        "footage_seconds": len(track) / float(clip.fps),
+        "steps": outcome.steps[-1],
+        "held_out_error": outcome.held_out_error[-1],
+        "cpu_seconds": {
+            "prepare": prepared - began,
+            "learn": done - prepared,
+            "judge": process_time() - done,
+        },
+    }
+    _keep_pictures(shot, path.with_suffix(".npz"))
+    save_json(path, plain(result))
+    return plain(result)
+
+
+@lru_cache(maxsize=2)
+def _lessons(library: Library, subject: Subject, seconds: float, frames: str) -> Lessons:
+    learned = library.learned(subject, seconds)
+    assert learned is not None, "asked for before"
+    clip, track = learned
+    model = default_model()
+    track = chosen_frames(track, model, frames)
+    take = Take(clip, range(track.start, track.start + len(track)))
+    return prepare_lessons([take], [track], model)
+
+
+def _learned(trial: Trial, lessons: Lessons) -> Personalised:
+    variant = VARIANTS[trial.variant]
+    schedule = Personalising(
+        seconds=trial.cpu_seconds if variant.steps else 0.0,
+        clock=process_time,
+        seed=trial.seed,
+        network_rate=4e-4 if variant.prior else 5e-4,
+        checkpoint_seconds=float("inf"),
+        loss=RendererTraining(lips=variant.lips),
+    )
+    fit, model = starting(lessons.fit, variant), default_model()
+    judged = held_out_conditions(fit, lessons.judge, model)
+    for event in personalise(fit, judged, model, trial.prior(), schedule, Path("none")):
+        if not isinstance(event, Step):
+            return event
+    raise AssertionError("personalise ends with its result")
+
+
+def _actor(trial: Trial, track: Track, lessons: Lessons, outcome: Personalised) -> Actor:
+    windows = kept_references(lessons.fit.windows, default_model())
+    windows = fewer(windows, VARIANTS[trial.variant].references)
+    style = SpeakingStyle(load_driver().manner, "does not speak here")
+    return Actor(track.identity, outcome.texture, outcome.weights, windows, lessons.skin, style)
+
+
+def _judged(trial: Trial, actor: Actor, clip: Clip, track: Track) -> tuple[Shot, dict[str, Any]]:
+    person = actor.person(default_model(), trial.prior())
+    grades = plate_grades(person.model, person.identity, person.skin, clip, track)
+    copying = VARIANTS[trial.variant].copying
+    frames = range(track.start, track.start + len(track))
+    systems = {"made": reenacted(person, clip, track, grades, copying)}
+    shot = collect(clip.frames(frames), track, person.model, systems)
+    return shot, figures(shot, "made", clip.fps, None)
+
+
+def _keep_pictures(shot: Shot, path: Path) -> None:
+    opening = mouth_opening(np.stack(shot.truth.landmarks))
+    known = np.flatnonzero(shot.valid & np.isfinite(opening))
+    order = known[np.argsort(opening[known])]
+    pick = order[spread_indices(len(order), PICTURES)]
+    made, truth = (np.stack(seen.windows)[pick] for seen in (shot.systems["made"], shot.truth))
+    with atomic_path(path) as temporary:
+        np.savez(temporary, made=made, truth=truth, frame=pick)

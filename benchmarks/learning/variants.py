@@ -1,0 +1,92 @@
+"""Ways to learn an actor, each with one thing changed."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+
+from face3d.lips import mouth_opening
+from face3d.morphable import MorphableModel
+from face3d.track import Track
+from prior.corpus import Windows
+from prior.train_renderer import TrainingClip
+
+SHUT_MILLIMETRES = 2.5
+"""Mouths open by less than this are shut."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is changed, and what that shows."""
+
+    about: str
+    prior: bool = True
+    steps: bool = True
+    """False stops at the feed-forward start."""
+    own_colours: bool = True
+    """False starts from everybody's texture instead of the unprojected footage."""
+    lips: float = 4.0
+    references: int | None = None
+    """Reference frames kept; as many as an actor keeps unless told."""
+    copying: bool = False
+    """Paste the nearest reference: no network at all."""
+    frames: Literal["all", "shut", "few"] = "all"
+    """`shut`: only frames whose mouth is shut. `few`: as many frames of any mouth."""
+
+
+VARIANTS = {
+    "prior": Variant("as shipped"),
+    "no prior": Variant("network and texture learned from the footage alone", prior=False),
+    "nearest frame": Variant("the nearest reference pasted, no network", steps=False, copying=True),
+    "no steps": Variant("the feed-forward start: nothing is learned", steps=False),
+    "common texture": Variant("texture starts as everybody's mean, not unprojected",
+                              own_colours=False),
+    "lips as skin": Variant("lips and mouth weigh as much as skin in the loss", lips=1.0),
+    "one reference": Variant("a single reference frame, the most usual one", references=1),
+    "shut mouths": Variant("learned from frames with a shut mouth only", frames="shut"),
+    "as few frames": Variant("learned from as many frames of any mouth", frames="few"),
+}  # fmt: skip
+
+CURVE = ("prior", "no prior", "nearest frame")
+ABLATIONS = ("no steps", "common texture", "lips as skin", "one reference")
+SHUT = ("shut mouths", "as few frames")
+SHUT_SECONDS = 16.0
+"""Footage in which shut mouths are looked for."""
+
+
+def chosen_frames(track: Track, model: MorphableModel, which: str) -> Track:
+    """The track with only the frames valid that the variant learns from."""
+    if which == "all":
+        return track
+    opening = mouth_opening(model, track.motion.mouth)
+    shut = track.valid & (opening < SHUT_MILLIMETRES)
+    if which == "few":
+        usable = torch.nonzero(track.valid).flatten()
+        pick = usable[np.linspace(0, len(usable) - 1, int(shut.sum())).astype(int)]
+        shut = torch.zeros_like(track.valid)
+        shut[pick] = True
+    return replace(track, valid=shut)
+
+
+def starting(fit: TrainingClip, variant: Variant) -> TrainingClip:
+    """What learning starts from: unseen texels are filled from everybody's mean."""
+    if variant.own_colours:
+        return fit
+    return replace(fit, seen=torch.zeros_like(fit.seen))
+
+
+def fewer(windows: Windows, count: int | None) -> Windows:
+    """The `count` windows whose mouth is nearest to the mean one."""
+    if count is None:
+        return windows
+    mouth = windows.motion.mouth
+    pick = (mouth - mouth.mean(0)).norm(dim=1).topk(count, largest=False).indices
+    return Windows(
+        windows.images[pick],
+        windows.corner[pick],
+        windows.frame[pick],
+        windows.motion[pick],
+        windows.identity,
+        tuple(windows.crop_cameras[i] for i in pick.tolist()),
+    )
