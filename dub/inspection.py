@@ -77,7 +77,7 @@ def glance(clip: Clip) -> dict[str, int | bool]:
     with FaceFinder() as finder:
         for frame in clip.frames():
             if frame.index in wanted:
-                most = max(most, len(finder.whole(frame.thumbnail(960))))
+                most = max(most, len(finder.whole(frame)))
                 combed = combed or is_combed(frame)
     return {"most_faces": most, "interlaced": combed}
 

@@ -17,12 +17,16 @@ from face3d.landmarks import FaceMesh
 from face3d.morphable import default_model
 from face3d.topology import JAW_LINE, LANDMARKS, LIPS, STABLE
 from face3d.track import FACE_PIXELS
+from media.frame import Frame, Glimpse
 
 CHECK_EVERY = 2
 """Frames between two looks at the mirrored face; those between take their neighbours' answer."""
 
 UNSEEN_PX256 = 30.0
 """Disagreement where the mirrored face is not seen at all."""
+
+MIRRORED_PIXELS = 480
+"""Pixels a side, at least, of the square in which the mirrored face is looked for."""
 
 THUMB = 96
 """Pixels a side of the picture that skin is sampled from."""
@@ -86,7 +90,7 @@ class Examiner:
     def close(self) -> None:
         self._mesh.close()
 
-    def examine(self, rgb: np.ndarray, points: np.ndarray | None) -> None:
+    def examine(self, frame: Frame, points: np.ndarray | None) -> None:
         """Look at the next frame, whose landmarks are `points` [478 3], None without a face."""
         self._since_check += 1
         if points is None:
@@ -95,32 +99,33 @@ class Examiner:
             self._since_check = CHECK_EVERY
             return
         xy = points[:LANDMARKS, :2]
-        self._colours.append(self._skin_colours(rgb, xy))
+        self._colours.append(self._skin_colours(frame, xy))
         if self._since_check >= CHECK_EVERY:
-            self._apart.append(self._disagreement(rgb, xy))
+            self._apart.append(self._disagreement(frame, xy))
             self._since_check = 0
         else:
             self._apart.append(self._apart[-1])
 
-    def _disagreement(self, rgb: np.ndarray, xy: np.ndarray) -> tuple[float, float]:
+    def _disagreement(self, frame: Frame, xy: np.ndarray) -> tuple[float, float]:
         """Mean distance of the mirrored face's landmarks, all and the lips', px256."""
-        box = box_of(xy)
-        left, top, square = _around(rgb, box, 2.4)
-        seen = self._mesh.detect(square[:, ::-1])
+        square = _around(frame, box_of(xy), 2.4, MIRRORED_PIXELS)
+        seen = self._mesh.detect(square.rgb[:, ::-1])
         if seen is None:
             return UNSEEN_PX256, UNSEEN_PX256
         back = seen[self._partner, :2]
-        back = np.stack([left + square.shape[1] - back[:, 0], top + back[:, 1]], -1)
+        back[:, 0] = square.rgb.shape[1] - back[:, 0]
+        back = square.placed(back)
         apart = np.linalg.norm(back - xy, axis=-1) * FACE_PIXELS / np.ptp(xy[:, 1])
         apart = np.minimum(apart, UNSEEN_PX256)
         return float(apart.mean()), float(apart[list(LIPS)].mean())
 
-    def _skin_colours(self, rgb: np.ndarray, xy: np.ndarray) -> np.ndarray:
+    def _skin_colours(self, frame: Frame, xy: np.ndarray) -> np.ndarray:
         """Logarithms of the lower face's colours over the upper face's mean, [K 3]."""
-        left, top, square = _around(rgb, box_of(xy), 1.1)
-        thumb = cv2.resize(square, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+        square = _around(frame, box_of(xy), 1.1, THUMB)
+        thumb = cv2.resize(square.rgb, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
         thumb = cv2.GaussianBlur(thumb, (0, 0), 2.0).astype(np.float32)
-        at = (xy - [left, top]) * THUMB / [square.shape[1], square.shape[0]] - 0.5
+        height, width = (square.scale * side for side in square.rgb.shape[:2])
+        at = (xy - [square.left, square.top]) * THUMB / [width, height] - 0.5
         at = np.clip(at, 0, THUMB - 1).astype(np.float32)
         colours = cv2.remap(thumb, at[None, :, 0], at[None, :, 1], cv2.INTER_LINEAR)[0]
         return np.log((colours[self._skin] + 8) / (colours[self._upper].mean(0) + 8))
@@ -151,16 +156,14 @@ def strangeness(
     return away / max(float(np.median(away[better])), 0.01)
 
 
-def _around(rgb: np.ndarray, box: Box, faces: float) -> tuple[int, int, np.ndarray]:
-    """Left, top and picture of a square around a face, cut to the frame."""
+def _around(frame: Frame, box: Box, faces: float, longest: int) -> Glimpse:
+    """A square around a face, cut to the frame."""
     half = box.side * faces / 2
-    height, width = rgb.shape[:2]
-    left, top = (
-        max(0, min(int(box.x - half), width - 2)),
-        max(0, min(int(box.y - half), height - 2)),
-    )
-    right, bottom = max(left + 2, int(box.x + half)), max(top + 2, int(box.y + half))
-    return left, top, rgb[top:bottom, left:right]
+    left = max(0, min(int(box.x - half), frame.width - 2))
+    top = max(0, min(int(box.y - half), frame.height - 2))
+    right = min(frame.width, max(left + 2, int(box.x + half)))
+    bottom = min(frame.height, max(top + 2, int(box.y + half)))
+    return frame.glimpse(longest, left, top, right, bottom)
 
 
 def _smoothed(values: Float[np.ndarray, "T"], shots: list[slice]) -> Float[np.ndarray, "T"]:

@@ -8,6 +8,10 @@ import numpy as np
 
 from face3d.landmarks import quiet_native_log
 from face3d.topology import LANDMARKS
+from media.frame import Frame, Glimpse
+
+SEEN_PIXELS = 384
+"""What is looked at has at least so many pixels a side, if the picture has: twice the network's."""
 
 
 @dataclass(frozen=True)
@@ -65,31 +69,32 @@ class FaceFinder:
     def close(self) -> None:
         self._detector.close()
 
-    def whole(self, rgb: np.ndarray) -> list[Box]:
+    def whole(self, frame: Frame) -> list[Box]:
         """Faces that one look at the whole picture finds, the largest first."""
-        return _distinct(self._detect(rgb, 0, 0))
+        return _distinct(self._detect(frame.glimpse(SEEN_PIXELS)))
 
-    def everywhere(self, rgb: np.ndarray) -> list[Box]:
+    def everywhere(self, frame: Frame) -> list[Box]:
         """Faces of the whole picture or, where it shows none, of ever smaller tiles of it."""
-        found = self._detect(rgb, 0, 0)
+        found = self._detect(frame.glimpse(SEEN_PIXELS))
         for count in self.TILES:
             if found:
                 break
-            side = min(rgb.shape[:2]) // count
-            for top in _starts(rgb.shape[0], side):
-                for left in _starts(rgb.shape[1], side):
-                    found += self._detect(rgb[top : top + side, left : left + side], left, top)
+            side = min(frame.height, frame.width) // count
+            for top in _starts(frame.height, side):
+                for left in _starts(frame.width, side):
+                    tile = frame.glimpse(SEEN_PIXELS, left, top, left + side, top + side)
+                    found += self._detect(tile)
         return _distinct(found)
 
-    def _detect(self, rgb: np.ndarray, left: int, top: int) -> list[Box]:
-        result: Any = self._detector.process(np.ascontiguousarray(rgb))
-        height, width = rgb.shape[:2]
+    def _detect(self, shown: Glimpse) -> list[Box]:
+        result: Any = self._detector.process(np.ascontiguousarray(shown.rgb))
+        height, width = (shown.scale * side for side in shown.rgb.shape[:2])
         boxes = []
         for detection in result.detections or ():
             box = detection.location_data.relative_bounding_box
             x, y = box.xmin + box.width / 2, box.ymin + box.height / 2
             side = max(box.width * width, box.height * height)
-            boxes.append(Box(left + x * width, top + y * height, side))
+            boxes.append(Box(shown.left + x * width, shown.top + y * height, side))
         return boxes
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from face3d.faces import Box, FaceFinder, box_of
 from face3d.landmarks import FaceMesh, collected
 from face3d.likeness import STRANGE_MILLIMETRES, Likeness, likeness, unlikeness
+from media.frame import Frame, Glimpse
 
 VIEW_FACES = 4.0
 """Side of a view in faces: the detector finds a face a quarter of its picture at ease."""
@@ -25,6 +26,10 @@ SETTLED_FACES = 0.06
 """Where a face moved by more between two looks, it is looked at once more."""
 
 LOOKS = 4
+
+SEEN_PIXELS = 640
+"""A view's longer side has at least so many pixels, if the picture has: the network sees 192 of one
+and a half faces, and more of them only cost time."""
 
 GROWTH = 1.5
 """Nor does it grow or shrink by more."""
@@ -60,12 +65,8 @@ class View:
         left, top = max(0, int(box.x - half)), max(0, int(box.y - half))
         return View(left, top, min(width, int(box.x + half)), min(height, int(box.y + half)))
 
-    def cut(self, rgb: np.ndarray) -> np.ndarray:
-        return rgb[self.top : self.bottom, self.left : self.right]
-
-    def placed(self, points: np.ndarray) -> np.ndarray:
-        """Landmarks of the cut in pixels of the picture."""
-        return points + np.array([self.left, self.top, 0], np.float32)
+    def of(self, frame: Frame) -> Glimpse:
+        return frame.glimpse(SEEN_PIXELS, self.left, self.top, self.right, self.bottom)
 
     def holds(self, box: Box, width: int, height: int) -> bool:
         """Whether a face lies well inside, the picture's own borders apart, and is large enough."""
@@ -108,44 +109,42 @@ class Follower:
         self._still.close()
         self._finder.close()
 
-    def follow(self, rgb: np.ndarray) -> np.ndarray | None:
-        """Landmarks [478 3] of the followed face in a uint8 RGB picture, or None."""
-        if self._may_be_cut(rgb):
+    def follow(self, frame: Frame) -> np.ndarray | None:
+        """Landmarks [478 3] of the followed face in the next picture, or None."""
+        if self._may_be_cut(frame):
             self._view = self._last = None
             self._lost = 0
-        points = self._seen_in_view(rgb)
+        points = self._seen_in_view(frame)
         if points is None:
-            points = self._found_again(rgb)
+            points = self._found_again(frame)
         self._remember(points)
         return points
 
-    def _may_be_cut(self, rgb: np.ndarray) -> bool:
-        # Every sixtieth pixel or so, then averaged: a cut shows in that, and 4K costs no more.
-        step = max(1, min(rgb.shape[:2]) // 64)
-        sparse = np.ascontiguousarray(rgb[::step, ::step])
-        small = cv2.resize(sparse, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32)
+    def _may_be_cut(self, frame: Frame) -> bool:
+        small = frame.glimpse(64).rgb
+        small = cv2.resize(small, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32)
         before, self._small = self._small, small
         return before is not None and float(np.abs(small - before).mean()) > CHANGED_CODES
 
-    def _seen_in_view(self, rgb: np.ndarray) -> np.ndarray | None:
+    def _seen_in_view(self, frame: Frame) -> np.ndarray | None:
         if self._view is None:
             return None
-        points = self._settled(self._view, rgb, self._last)
+        points = self._settled(self._view, frame, self._last)
         if points is None or not self._within_reach(box_of(points)):
             return None
-        height, width = rgb.shape[:2]
+        height, width = frame.height, frame.width
         held = self._view.holds(box_of(points), width, height)
-        return points if held else self._through_new_view(rgb, points)
+        return points if held else self._through_new_view(frame, points)
 
-    def _settled(self, view: View, rgb: np.ndarray, before: Box | None) -> np.ndarray | None:
+    def _settled(self, view: View, frame: Frame, before: Box | None) -> np.ndarray | None:
         """Landmarks seen from where they are: the network looks where the face was, and errs by a
         seventh of the face where that has moved by a half of it."""
-        placed = None
+        placed, shown = None, view.of(frame)
         for _ in range(LOOKS):
-            points = self._mesh.detect(view.cut(rgb))
+            points = self._mesh.detect(shown.rgb)
             if points is None:
                 return None
-            placed = view.placed(points)
+            placed = shown.placed(points)
             box = box_of(placed)
             if before is not None and box.apart(before) < SETTLED_FACES:
                 break
@@ -166,46 +165,49 @@ class Follower:
         x, y = self._last.x + frames * self._speed[0], self._last.y + frames * self._speed[1]
         return Box(x, y, self._last.side)
 
-    def _found_again(self, rgb: np.ndarray) -> np.ndarray | None:
+    def _found_again(self, frame: Frame) -> np.ndarray | None:
         """The face where it should be, or the likeliest one in the picture."""
-        points = None if self._last is None else self._closely(rgb, self._expected())
+        points = None if self._last is None else self._closely(frame, self._expected())
         if points is None:
-            points = self._likeliest(rgb)
+            points = self._likeliest(frame)
         if points is None:
             self._view = None
             return None
-        return self._through_new_view(rgb, points)
+        return self._through_new_view(frame, points)
 
-    def _through_new_view(self, rgb: np.ndarray, points: np.ndarray) -> np.ndarray:
+    def _through_new_view(self, frame: Frame, points: np.ndarray) -> np.ndarray:
         """The view moves to a face and the detector starts anew there."""
-        height, width = rgb.shape[:2]
+        height, width = frame.height, frame.width
         self._view = View.around(box_of(points), VIEW_FACES, width, height)
         self._mesh.forget()
-        again = self._settled(self._view, rgb, None)
+        again = self._settled(self._view, frame, None)
         if again is None or box_of(again).apart(box_of(points)) > REACH_FACES:
             return points
         return again
 
-    def _closely(self, rgb: np.ndarray, box: Box) -> np.ndarray | None:
+    def _closely(self, frame: Frame, box: Box) -> np.ndarray | None:
         """Landmarks of the face in a box, seen by itself."""
-        height, width = rgb.shape[:2]
+        height, width = frame.height, frame.width
         for faces in (2.4, 1.7):
             view = View.around(box, faces, width, height)
-            points = self._still.detect(view.cut(rgb))
+            shown = view.of(frame)
+            points = self._still.detect(shown.rgb)
             if points is not None:
-                points = view.placed(points)
+                points = shown.placed(points)
                 if box_of(points).apart(box) < 1 and self._within_reach(box_of(points)):
                     return points
         return None
 
-    def _likeliest(self, rgb: np.ndarray) -> np.ndarray | None:
+    def _likeliest(self, frame: Frame) -> np.ndarray | None:
         searched = self._lost % SEARCH_EVERY == 0
-        boxes = self._finder.everywhere(rgb) if searched else self._finder.whole(rgb)
-        seen = [points for box in boxes if (points := self._closely(rgb, box)) is not None]
+        boxes = self._finder.everywhere(frame) if searched else self._finder.whole(frame)
+        seen = [points for box in boxes if (points := self._closely(frame, box)) is not None]
         # The far-sighted detector misses a face now and then that fills the picture.
-        whole = None if seen else self._still.detect(rgb)
-        if whole is not None and self._within_reach(box_of(whole)):
-            seen = [whole]
+        if not seen:
+            shown = frame.glimpse(SEEN_PIXELS)
+            points = self._still.detect(shown.rgb)
+            if points is not None and self._within_reach(box_of(shown.placed(points))):
+                seen = [shown.placed(points)]
         known = self._looks()
         if known is None or not seen:
             return seen[0] if seen else None

@@ -1,12 +1,13 @@
 """What a detector sees of one person in a run of frames, in one pass over the clip."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
+from core.ahead import ahead
 from core.errors import InputError
 from core.progress import Reporter, Silent, reported
 from face3d.evidence import Evidence, Examiner
@@ -61,15 +62,21 @@ def sight(
     seen: list[np.ndarray | None] = []
     with Follower(known) as follower, closing(Examiner()) as examiner:
 
-        def watched() -> Iterator[Frame]:
-            stream = clip.frames(frames)
-            for frame in reported(stream, reporter or Silent(), "find the face", len(frames)):
-                seen.append(follower.follow(frame.rgb))
-                examiner.examine(frame.rgb, seen[-1])
+        def followed() -> Generator[tuple[Frame, np.ndarray | None]]:
+            with closing(ahead(clip.frames(frames))) as decoded:
+                for frame in decoded:
+                    yield frame, follower.follow(frame)
+
+        def watched() -> Generator[Frame]:
+            for frame, points in stream:
+                seen.append(points)
+                examiner.examine(frame, points)
                 yield frame
 
-        # One decoding serves both: the search for cuts pulls the frames past the detector.
-        cuts = tuple(cut - frames.start for cut in find_cuts(clip, watched()))
+        # One decoding serves all: the search for cuts pulls the frames past the two detectors.
+        with closing(ahead(followed())) as stream:
+            counted = reported(watched(), reporter or Silent(), "find the face", len(frames))
+            cuts = tuple(cut - frames.start for cut in find_cuts(clip, counted))
         evidence = examiner.evidence(shots_of(cuts, len(frames)))
     found = Sighting(frames.start, collected(seen), cuts, evidence)
     if not found.landmarks.found.any():

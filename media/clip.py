@@ -4,7 +4,7 @@ Opening reads every packet but decodes one picture, so stamps are exact (also at
 and cheap. Frames stream: memory does not grow with the clip.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -109,7 +109,7 @@ class Clip:
         stamps = [int(stamp - self.pts[0]) for stamp in (*self.pts, self.stamps.end)]
         return np.array([ceil((stamp * self.time_base - start) * rate) for stamp in stamps])
 
-    def frames(self, frames: range | None = None) -> Iterator[Frame]:
+    def frames(self, frames: range | None = None) -> Generator[Frame]:
         """The frames of a step-1 range (all without one), decoded in order as they are asked for.
 
         Raises InputError at the first frame that does not decode: leaving it out would shift every

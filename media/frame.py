@@ -3,11 +3,40 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
-from media.pixels import Colour, PixelFormat, Planes, planes_of_rgb, rgb_of
+from media.pixels import (
+    FULL,
+    Colour,
+    PixelFormat,
+    Planes,
+    glimpsed,
+    pixel_format,
+    planes_of_rgb,
+    rgb_of,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Glimpse:
+    """A box of a picture as detectors see it: a pixel is the mean of `scale` × `scale` of its own.
+
+    The box begins at (left, top) of the picture.
+    """
+
+    rgb: UInt8[ndarray, "h w 3"]
+    left: int
+    top: int
+    scale: int
+
+    def placed(self, points: Float32[ndarray, "N C"]) -> Float32[ndarray, "N C"]:
+        """Points (x, y, and lengths) of the glimpse in pixels of the picture."""
+        placed = points * np.float32(self.scale)
+        placed[:, :2] += (self.left, self.top)
+        return placed
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +56,12 @@ class Frame:
         for plane in self.planes:
             plane.flags.writeable = False
 
+    @classmethod
+    def of_rgb(cls, rgb: UInt8[ndarray, "H W 3"]) -> "Frame":
+        """A picture that comes from no file."""
+        planes = tuple(np.ascontiguousarray(rgb[..., channel]) for channel in (1, 2, 0))
+        return cls(0, 0, planes, pixel_format("gbrp"), Colour(range=FULL))
+
     @property
     def height(self) -> int:
         return self.planes[0].shape[0]
@@ -40,11 +75,34 @@ class Frame:
         """The picture as coded RGB, 0 to 255."""
         return rgb_of(self.planes, self.pixels, self.colour)
 
+    def glimpse(
+        self,
+        longest: int,
+        left: int = 0,
+        top: int = 0,
+        right: int | None = None,
+        bottom: int | None = None,
+    ) -> Glimpse:
+        """The box (all of the picture unless told), halved while no side falls below `longest`.
+
+        It may begin a pixel earlier, where the chroma grid does.
+        """
+        cells = [(1 << x, 1 << y) for x, y in self.pixels.shifts]
+        left, top = left // cells[-1][0] * cells[-1][0], top // cells[-1][1] * cells[-1][1]
+        right, bottom = right or self.width, bottom or self.height
+        times = max(0, (max(right - left, bottom - top) // longest).bit_length() - 1)
+        parts = tuple(
+            plane[top // y : -(-bottom // y), left // x : -(-right // x)]
+            for plane, (x, y) in zip(self.planes[: len(cells)], cells, strict=True)
+        )
+        colour = self.colour.resolved(self.pixels, self.width, self.height)
+        return Glimpse(glimpsed(parts, self.pixels, colour, times), left, top, 1 << times)
+
     def thumbnail(self, long_side: int) -> UInt8[ndarray, "h w 3"]:
         """The picture shrunk until no side exceeds `long_side` pixels, as coded RGB."""
         share = min(1.0, long_side / max(self.width, self.height))
         size = max(1, round(self.width * share)), max(1, round(self.height * share))
-        return rgb_of(self.planes, self.pixels, self.colour, size)
+        return cv2.resize(self.glimpse(long_side).rgb, size, interpolation=cv2.INTER_AREA)
 
     def composited(
         self,

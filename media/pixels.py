@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Literal
 
+import cv2
 import numpy as np
 from av.codec import Codec
 from av.video.format import VideoFormat
@@ -158,16 +159,11 @@ def converted(
     name: str,
     source: Colour,
     target: Colour,
-    size: tuple[int, int] | None = None,
 ) -> VideoFrame:
-    """The picture in another pixel format, and in another size if (width, height) is given.
-
-    Both colours must be resolved.
-    """
-    width, height = size or (picture.width, picture.height)
+    """The picture in another pixel format. Both colours must be resolved."""
     return picture.reformat(
-        width,
-        height,
+        picture.width,
+        picture.height,
         format=name,
         src_colorspace=_SCALER_MATRIX[source.matrix],
         dst_colorspace=_SCALER_MATRIX[target.matrix],
@@ -178,13 +174,8 @@ def converted(
     )
 
 
-def rgb_of(
-    planes: Planes, pixels: PixelFormat, colour: Colour, size: tuple[int, int] | None = None
-) -> UInt8[ndarray, "H W 3"]:
-    """Display-referred RGB (0 to 255) of planes, by the tagged or guessed matrix and range.
-
-    With `size` (width, height) the picture is scaled to it, each pixel a mean over what it covers.
-    """
+def rgb_of(planes: Planes, pixels: PixelFormat, colour: Colour) -> UInt8[ndarray, "H W 3"]:
+    """Display-referred RGB (0 to 255) of planes, by the tagged or guessed matrix and range."""
     height, width = planes[0].shape
     source = colour.resolved(pixels, width, height)
     planes = planes[: pixels.colours]
@@ -195,10 +186,61 @@ def rgb_of(
     elif pixels.alpha:
         pixels = pixel_format(pixels.name.replace("yuva", "yuv").replace("gbrap", "gbrp"))
     target = replace(source, range=FULL)
-    picture = converted(picture_of(planes, pixels, source), "rgb24", source, target, size)
+    picture = converted(picture_of(planes, pixels, source), "rgb24", source, target)
     return _rows(picture.planes[0], np.uint8)[:, : 3 * picture.width].reshape(
         picture.height, picture.width, 3
     )
+
+
+def glimpsed(
+    planes: Planes, pixels: PixelFormat, colour: Colour, times: int
+) -> UInt8[ndarray, "h w 3"]:
+    """Display-referred RGB of planes halved so many times, for detectors: quick, a code or two off.
+
+    A pixel is the mean of what it covers; an odd last row or column is left out. `colour` must be
+    resolved.
+    """
+    small = [_halved(plane, times) for plane in planes[:1]]
+    size = small[0].shape[1], small[0].shape[0]
+    for plane, (x, y) in zip(planes[1 : pixels.colours], pixels.shifts[1:], strict=True):
+        part = _halved(plane, max(0, times - max(x, y)))
+        same = part.shape[::-1] == size
+        small.append(part if same else cv2.resize(part, size, interpolation=cv2.INTER_LINEAR))
+    bytes_ = [(plane >> (pixels.bits - 8)).astype(np.uint8, copy=False) for plane in small]
+    if pixels.kind == "rgb":
+        green, blue, red = bytes_
+        return cv2.merge([red, green, blue])
+    neutral = np.full_like(bytes_[0], 128)
+    return cv2.transform(cv2.merge([*bytes_, neutral, neutral][:3]), _to_rgb(colour))
+
+
+def _halved(plane: ndarray, times: int) -> ndarray:
+    for _ in range(times):
+        height, width = (side // 2 for side in plane.shape)
+        plane = cv2.resize(
+            plane[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA
+        )
+    return plane
+
+
+@lru_cache
+def _to_rgb(colour: Colour) -> Float32[ndarray, "3 4"]:
+    """Y Cb Cr in bytes to RGB in bytes (ITU-T H.273, section 8.3, solved for R, G and B)."""
+    red, blue = _LUMA_SHARES[colour.matrix]
+    green = 1 - red - blue
+    by_blue, by_red = 2 - 2 * blue, 2 - 2 * red
+    matrix = np.array(
+        [
+            [1, 0, by_red],
+            [1, -by_blue * blue / green, -by_red * red / green],
+            [1, by_blue, 0],
+        ]
+    )
+    black = np.array([0, 128, 128])
+    if colour.range == LIMITED:
+        matrix *= np.array([255 / 219, 255 / 224, 255 / 224])
+        black[0] = 16
+    return np.concatenate([matrix, -matrix @ black[:, None]], 1).astype(np.float32)
 
 
 def _rows(plane: VideoPlane, dtype: DTypeLike) -> ndarray:

@@ -341,8 +341,24 @@ MUTANTS = (
         ("anybody is within reach", "return near and box.grown", "return True or box.grown"),
         ("the largest after a cut", "int(np.argmin(strange))", "0"),
         ("looked at once", "LOOKS = 4", "LOOKS = 1"),
-        ("a view's own pixels", "return points + np.array([self.left, self.top, 0]",
-         "return points + np.array([0, 0, 0]"),
+    ),
+    *of_file(
+        "media/frame.py",
+        "tests/media/test_frame.py",
+        ("a glimpse's own pixels", "+= (self.left, self.top)", "+= (0, 0)"),
+        ("chroma beside luma", "left // cells[-1][0] * cells[-1][0]", "left"),
+    ),
+    *of_file(
+        "media/pixels.py",
+        "tests/media/test_frame.py",
+        ("picked, not averaged", "interpolation=cv2.INTER_AREA", "interpolation=cv2.INTER_NEAREST"),
+        ("black is zero", "black[0] = 16", "black[0] = 0"),
+    ),
+    *of_file(
+        "core/ahead.py",
+        "tests/core/test_ahead.py",
+        ("all at once", "while len(waiting) < count", "while len(waiting) < 1000"),
+        ("never closed", "thread.submit(items.close).result()", "pass"),
     ),
     *of_file(
         "face3d/evidence.py",

@@ -23,6 +23,7 @@ from face3d.morphable import default_model
 from face3d.topology import LIPS
 from face3d.tracker import TrackerConfig, judged, track_landmarks
 from media.clip import Clip
+from media.frame import Frame
 from scripts.hardships import behind_a_hand, blurred_by_motion
 
 FRAMES = 24
@@ -32,7 +33,7 @@ def evidence_of(pictures: list[np.ndarray], cut: int | None = None) -> Evidence:
     examiner = Examiner()
     with FaceMesh() as mesh:
         for picture in pictures:
-            examiner.examine(picture, mesh.detect(picture))
+            examiner.examine(Frame.of_rgb(picture), mesh.detect(picture))
     examiner.close()
     edges = [0, *([cut] if cut else []), len(pictures)]
     return examiner.evidence([slice(a, b) for a, b in pairwise(edges)])

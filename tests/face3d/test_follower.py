@@ -4,18 +4,20 @@ The performer plays the actor; a mirrored, stretched and darkened performer play
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import cv2
 import numpy as np
 import pytest
 
-from face3d.evidence import Evidence
+from face3d.evidence import Evidence, Examiner
 from face3d.faces import Box, FaceFinder, box_of
 from face3d.follower import Follower, View
 from face3d.landmarks import Landmarks, collected
 from face3d.likeness import likeness, unlikeness
-from face3d.sighting import Sighting, without_strangers
+from face3d.sighting import Sighting, sight, without_strangers
 from media.clip import Clip
+from media.frame import Frame
 
 FRAMES = 12
 
@@ -48,7 +50,7 @@ def stranger(picture: np.ndarray) -> np.ndarray:
 
 def followed(pictures: Iterator[np.ndarray] | list[np.ndarray]) -> list[Box | None]:
     with Follower() as follower:
-        seen = [follower.follow(picture) for picture in pictures]
+        seen = [follower.follow(Frame.of_rgb(picture)) for picture in pictures]
     return [None if points is None else box_of(points) for points in seen]
 
 
@@ -62,7 +64,7 @@ def test_a_small_face_is_found_and_its_landmarks_are_those_of_the_large_one(
     pixels = round(side * scale)
     pictures = [laid(p, pixels, 1300, 700, (1920, 1080)) for p in performer[:4]]
     with Follower() as follower:
-        seen = [follower.follow(picture) for picture in pictures]
+        seen = [follower.follow(Frame.of_rgb(picture)) for picture in pictures]
     for small, large in zip(seen, points, strict=True):
         assert small is not None
         back = (small[:468, :2] - [1300, 700]) * side / pixels
@@ -116,7 +118,7 @@ def test_nobody_is_nobody() -> None:
     noise = [random.integers(0, 255, (90, 160, 3), np.uint8) for _ in range(3)]
     assert followed(noise) == [None] * 3
     with FaceFinder() as finder:
-        assert finder.everywhere(noise[0]) == []
+        assert finder.everywhere(Frame.of_rgb(noise[0])) == []
 
 
 def test_a_view_stays_inside_the_picture_and_knows_when_it_is_left() -> None:
@@ -156,3 +158,21 @@ def test_likeness_does_not_see_pose_size_or_speech(performer_landmarks: Landmark
     assert unlikeness(likeness(twice), shapes[0]) < 1e-3
     assert max(unlikeness(shape, shapes[0]) for shape in shapes) < 2.6
     assert likeness(collected([np.c_[twice.xy[0], twice.depth[0]]])).shape == shapes[0].shape
+
+
+def test_threads_change_nothing(performer_clip: Clip) -> None:
+    """Kills frames that overtake each other, evidence of a neighbour's landmarks, and a detector
+    shared by two threads: a sighting is bit by bit what one thread finds."""
+    frames = range(3, 21)
+    seen = sight(performer_clip, frames)
+    with Follower() as follower, closing(Examiner()) as examiner:
+        points = []
+        for frame in performer_clip.frames(frames):
+            points.append(follower.follow(frame))
+            examiner.examine(frame, points[-1])
+    alone, evidence = collected(points), examiner.evidence([slice(0, len(frames))])
+    np.testing.assert_array_equal(seen.landmarks.xy, alone.xy)
+    np.testing.assert_array_equal(seen.landmarks.depth, alone.depth)
+    assert seen.evidence is not None
+    for name, column in vars(evidence).items():
+        np.testing.assert_array_equal(getattr(seen.evidence, name), column)

@@ -137,3 +137,45 @@ def test_thumbnail_is_a_mean() -> None:
     small = frame.thumbnail(16)
     assert small.shape == (8, 16, 3)
     assert np.abs(small[:, 1:-1].astype(int) - 100).max() <= 2
+
+
+def smooth_frame(name: str, matrix: int, range_: int) -> Frame:
+    """A picture whose colours change slowly, so that chroma grids do not matter."""
+    rows, columns = np.mgrid[:96, :160].astype(np.float32)
+    rgb = np.stack([40 + rows, 230 - columns, 60 + 0.5 * rows + 0.5 * columns], -1)
+    plain = a_frame(name, 160, 96)
+    plain = replace(plain, colour=Colour(matrix, range_))
+    return plain.composited(rgb.round().astype(np.uint8), np.ones((96, 160), np.float32), 0, 0)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(("matrix", "range_"), [(1, 1), (5, 2), (9, 0)])
+def test_a_glimpse_is_the_mean_of_the_true_colours(name: str, matrix: int, range_: int) -> None:
+    """Kills a wrong matrix, range, bit depth or order of planes, a box read in another plane's
+    pixels, and picking single pixels; chroma is shifted by at most a sample of its grid."""
+    frame = smooth_frame(name, matrix, range_)
+    for longest, box, scale in ((200, (0, 0, 160, 96), 1), (16, (32, 16, 128, 80), 4)):
+        seen = frame.glimpse(longest, *box)
+        assert (seen.left, seen.top, seen.scale) == (box[0], box[1], scale)
+        true = frame.rgb[box[1] : box[3], box[0] : box[2]].astype(float)
+        height, width = true.shape[0] // scale, true.shape[1] // scale
+        true = true.reshape(height, scale, width, scale, 3).mean((1, 3))
+        assert seen.rgb.shape == true.shape
+        assert np.abs(seen.rgb - true)[2:-2, 2:-2].max() <= 4
+
+
+def test_a_glimpse_begins_on_the_chroma_grid_and_knows_where() -> None:
+    """Kills landmarks half a chroma sample beside the face, and lengths that are not scaled."""
+    seen = a_frame("yuv420p", 161, 97).glimpse(40, 33, 17, 161, 97)
+    assert (seen.left, seen.top, seen.scale) == (32, 16, 2)
+    assert seen.rgb.shape == (40, 64, 3)
+    placed = seen.placed(np.array([[3.0, 5.0, 7.0]], np.float32))
+    np.testing.assert_array_equal(placed, [[38.0, 26.0, 14.0]])
+
+
+def test_a_frame_of_rgb_is_that_picture() -> None:
+    """Kills swapped channels."""
+    rgb = np.random.default_rng(0).integers(0, 256, (9, 13, 3), dtype=np.uint8)
+    frame = Frame.of_rgb(rgb)
+    np.testing.assert_array_equal(frame.rgb, rgb)
+    np.testing.assert_array_equal(frame.glimpse(100).rgb, rgb)
