@@ -3,14 +3,16 @@
 A detector's inner lips wander by a pixel from frame to frame; the border between lip and what lies
 behind is plain to see. Nine columns cross the mouth from the middle of the upper lip to the middle
 of the lower one. In each, the mouth is the run of points that look least like this person's lips:
-a maximum subarray of log likelihood ratios (Kadane's algorithm), empty where the lips touch.
+a maximum subarray of log likelihood ratios (Kadane's algorithm), which pays for beginning and
+ending far from where the detector saw the borders, and is empty where the lips touch.
 
-What is seen is precise but not what a landmark means: closed lips have a dark line of a pixel or
-two between them, and a landmark lies on the skin. So the seen borders are brought to the scale
-that the landmarks have on average; frame by frame the picture decides.
+Shut lips have a dark line of a pixel or two between them. Its thickness is a person's own, learned
+where the landmarks say shut, and a gap widens it as blur widens an edge: the squares add. So a run
+no thicker than that line tells nothing of a gap, and there the landmarks decide; a wide one is as
+wide as it looks. Between them each counts by its expected error.
 
-Vocabulary: `N` frames, `C` columns, `S` steps down a column; `along` counts a column's length from
-0 to 1.
+Vocabulary: `N` frames, `C` columns, `S` steps down a column, `E` edges before and after them;
+`along` counts a column's length from 0 to 1. Crops show a face 192 pixels high: pixels are px256.
 """
 
 from dataclasses import dataclass
@@ -36,11 +38,28 @@ RED = np.linspace(-0.5, 0.35, 30)
 GUESSES = 300
 """Weight, in points, of what mouths look like before this person's has been seen."""
 
-LEAN = 0.25
-"""Log likelihood by which a point between the detected lips is expected to be mouth."""
+STRAY_PIXELS, STRAY_SHARE = 1.0, 0.1
+"""How far from its landmark a border may lie at ease: pixels, and a share of the landmarks' gap."""
+STRAY_PRICE = 2.0
+"""Price of the logarithm of straying (Cauchy), in log likelihood: what one pixel may tell at most
+buys 1.9 times that ease."""
 
 OPEN_PIXELS, CLEAR_PIXELS = 3.0, 1.0
 """Gaps that surely show the mouth, and the distance from a border at which a point is certain."""
+
+SHUT_PIXELS = 0.5
+"""Mean gap of the landmarks below which a frame shows what shut lips look like."""
+SHUT_SHARE = 0.8
+"""Share of those frames whose line is to be no gap; in the others a detector overlooked one."""
+SHUT_LINE, SHUT_GUESSES = 2.5, 3.0
+"""Thickness of the line between shut lips before it was seen, and the frames that this counts."""
+
+SEEN_ERROR, SEEN_SHARE = 0.5, 0.1
+LANDMARK_ERROR, LANDMARK_SHARE = 0.4, 0.08
+"""Expected errors of a thickness and of the landmarks' gap: pixels, and a share of the gap. From
+computed performers, whose gaps change by 3 % of their error for 0.3 to 0.6 and 0.05 to 0.2."""
+LANDMARK_TAIL = 3.0
+"""Errors from the picture's gap at which landmarks count half."""
 
 LUMA = np.array([0.3, 0.59, 0.11], np.float32)
 
@@ -59,11 +78,11 @@ class Columns:
 
 @dataclass(frozen=True)
 class LipLine:
-    """A person's lips against mouth: log likelihood ratios, and the landmarks' scale of it."""
+    """A person's lips against mouth: log likelihood ratios, the thickness of the line between shut
+    lips, and how far below the seen middle of the mouth the landmarks' one lies, pixels."""
 
     ratio: Float[np.ndarray, "B R"]
-    slope: float
-    gap: Float[np.ndarray, "C"]
+    shut: Float[np.ndarray, "C"]
     middle: Float[np.ndarray, "C"]
 
 
@@ -118,7 +137,8 @@ def learn_lip_line(columns: Columns) -> LipLine:
     for _ in range(2):
         ratio = log_ratio(columns, upper, lower)
         upper, lower = borders(columns, ratio)
-    return on_scale(columns, ratio, upper, lower)
+    middle = (columns.upper + columns.lower - upper - lower) / 2 * columns.pixels
+    return LipLine(ratio, shut_line(columns, upper, lower), np.median(middle, 0))
 
 
 def log_ratio(
@@ -169,29 +189,39 @@ def borders(
     """Upper and lower border of the mouth along each column; equal where the lips touch."""
     b = (np.digitize(columns.bright, BRIGHT) - 1).clip(0, len(BRIGHT) - 2)
     r = (np.digitize(columns.red, RED) - 1).clip(0, len(RED) - 2)
-    at = np.linspace(0, 1, STEPS)
-    within = (at > columns.upper[..., None]) & (at < columns.lower[..., None])
-    score = gaussian_filter(ratio[b, r] + np.where(within, LEAN, -LEAN), (0, 0, 0.8))
-    start, stop, best = greatest_run(score)
-    closed = best <= 0
+    score = gaussian_filter(ratio[b, r], (0, 0, 0.8))
+    step = columns.pixels[..., None] / (STEPS - 1)
+    begun, ended = (stray_price(columns, side) for side in (columns.upper, columns.lower))
+    start, stop = dearest_run(score * step, begun, ended)
     darkest = columns.bright.argmin(-1) / (STEPS - 1)
+    closed = start == stop
     return (
         np.where(closed, darkest, crossing(score, start)),
         np.where(closed, darkest, crossing(score, stop)),
     )
 
 
-def greatest_run(
+def stray_price(columns: Columns, side: Float[np.ndarray, "N C"]) -> Float[np.ndarray, "N C E"]:
+    """What a border before each point costs, and one after the last, if a landmark says `side`."""
+    edges = (np.arange(STEPS + 1) - 0.5) / (STEPS - 1)
+    gap = (columns.lower - columns.upper).clip(0) * columns.pixels
+    ease = STRAY_PIXELS + STRAY_SHARE * gap
+    away = (edges - side[..., None]) * columns.pixels[..., None] / ease[..., None]
+    return STRAY_PRICE * np.log1p(away**2)
+
+
+def dearest_run(
     score: Float[np.ndarray, "*N S"],
-) -> tuple[Int[np.ndarray, "*N"], Int[np.ndarray, "*N"], Float[np.ndarray, "*N"]]:
-    """Start and stop of the run with the greatest sum, and that sum (Kadane's algorithm)."""
+    begun: Float[np.ndarray, "*N E"],
+    ended: Float[np.ndarray, "*N E"],
+) -> tuple[Int[np.ndarray, "*N"], Int[np.ndarray, "*N"]]:
+    """Start and stop of the run that is worth most: the sum of its scores less what beginning at
+    its start and ending at its stop cost. It may be empty (Kadane's algorithm)."""
     total = np.concatenate([np.zeros((*score.shape[:-1], 1)), score.cumsum(-1)], -1)
-    lowest = np.minimum.accumulate(total, -1)
-    gain = total[..., 1:] - lowest[..., :-1]
-    stop = gain.argmax(-1)
-    before = np.arange(score.shape[-1]) <= stop[..., None]
-    start = np.where(before, total[..., :-1], np.inf).argmin(-1)
-    return start, stop + 1, np.take_along_axis(gain, stop[..., None], -1)[..., 0]
+    ahead = -total - begun
+    stop = (np.maximum.accumulate(ahead, -1) + total - ended).argmax(-1)
+    before = np.arange(total.shape[-1]) <= stop[..., None]
+    return np.where(before, ahead, -np.inf).argmax(-1), stop
 
 
 def crossing(
@@ -204,37 +234,53 @@ def crossing(
     return (ahead + np.where(ahead == behind, 0.0, (-a / apart).clip(0, 1))) / (STEPS - 1)
 
 
-def on_scale(
-    columns: Columns,
-    ratio: Float[np.ndarray, "B R"],
-    upper: Float[np.ndarray, "N C"],
-    lower: Float[np.ndarray, "N C"],
-) -> LipLine:
-    """The landmarks' scale of seen borders: one slope, each column's own gap and middle.
-
-    The seen gap is the exact one of the two, so the landmarks' is regressed on it, robustly.
-    """
-    seen = (lower - upper) * columns.pixels
+def shut_line(
+    columns: Columns, upper: Float[np.ndarray, "N C"], lower: Float[np.ndarray, "N C"]
+) -> Float[np.ndarray, "C"]:
+    """Thickness of the line between shut lips: what few frames whose landmarks say shut exceed,
+    and a guess that counts as some frames."""
     meant = (columns.lower - columns.upper) * columns.pixels
-    weight, slope, gap = np.ones_like(seen), 1.0, np.zeros(seen.shape[1])
-    for _ in range(5):
-        x, y = ((weight * v).sum(0) / weight.sum(0) for v in (seen, meant))
-        spread = (weight * (seen - x) ** 2).sum()
-        slope = float((weight * (seen - x) * (meant - y)).sum() / max(spread, 1e-9))
-        gap = y - slope * x
-        off = meant - gap - slope * seen
-        usual = 1.48 * np.median(np.abs(off)) + 1e-6
-        weight = 1 / (1 + (off / (2 * usual)) ** 2)
-    middle = (columns.upper + columns.lower - upper - lower) / 2 * columns.pixels
-    return LipLine(ratio, slope, gap, np.median(middle, 0))
+    shut = meant.mean(1) < SHUT_PIXELS
+    count = int(shut.sum())
+    seen = ((lower - upper) * columns.pixels)[shut]
+    most = np.quantile(seen, SHUT_SHARE, axis=0) if count else np.zeros(seen.shape[1])
+    return (count * most + SHUT_GUESSES * SHUT_LINE) / (count + SHUT_GUESSES)
+
+
+def parted(
+    thickness: Float[np.ndarray, "N C"], shut: Float[np.ndarray, "C"]
+) -> Float[np.ndarray, "N C"]:
+    """The gap behind a run's thickness, if shut lips show a line as thick as `shut`."""
+    return np.sqrt((thickness**2 - shut**2).clip(0))
+
+
+def agreed_gap(
+    thickness: Float[np.ndarray, "N C"],
+    meant: Float[np.ndarray, "N C"],
+    shut: Float[np.ndarray, "C"],
+) -> tuple[Float[np.ndarray, "N C"], Float[np.ndarray, "N C"]]:
+    """The gap that the picture and the landmarks agree on, each weighed by its expected error, and
+    the expected error of that, pixels.
+
+    An error e of a thickness s is one of e s / g of the gap g: endless where the lips are shut.
+    """
+    gap, meant = parted(thickness, shut), meant.clip(0)
+    error = thickness.clip(1e-6) * (SEEN_ERROR + SEEN_SHARE * gap)
+    usual = LANDMARK_ERROR + LANDMARK_SHARE * meant
+    by_picture = (gap / error) ** 2
+    by_landmarks = 1 / (usual**2 * (1 + ((gap - meant) / (LANDMARK_TAIL * usual)) ** 2))
+    total = by_picture + by_landmarks
+    return (by_picture * gap + by_landmarks * meant) / total, total**-0.5
 
 
 def seen_inner_lips(
     line: LipLine, columns: Columns, xy: Float[np.ndarray, "N L 2"]
-) -> Float[np.ndarray, "N L 2"]:
-    """The landmarks `xy` with their inner lips moved along the columns to where they are seen."""
+) -> tuple[Float[np.ndarray, "N L 2"], Float[np.ndarray, "N C"]]:
+    """The landmarks `xy` with their inner lips moved along the columns to where they are seen, and
+    the expected errors of the gaps between them, pixels."""
     upper, lower = borders(columns, line.ratio)
-    gap = (line.gap + line.slope * (lower - upper) * columns.pixels).clip(0)
+    meant = (columns.lower - columns.upper) * columns.pixels
+    gap, error = agreed_gap((lower - upper) * columns.pixels, meant, line.shut)
     middle = (upper + lower) / 2 * columns.pixels + line.middle
     top, bottom = ends_of(xy)
     way = (bottom - top) / columns.pixels[..., None]
@@ -244,4 +290,4 @@ def seen_inner_lips(
         (INNER_LOWER, middle + gap / 2, columns.lower),
     ):
         moved[:, side] += way * (at - was * columns.pixels)[..., None]
-    return moved
+    return moved, error

@@ -59,8 +59,8 @@ class Refinement:
     runs: Runs = field(default_factory=lambda: Runs(size=120, overlap=12, steps=3))
     landmark_doubt: float = 2.0
     """How many times larger a single frame's landmark error counts, once pictures speak too."""
-    border_trust: float = 12.0
-    """How many times more inner lips weigh where the picture shows their border."""
+    border_trust: float = 6.0
+    """How many times more inner lips weigh whose gap is known to a px256; by its inverse square."""
     anchor: float = 0.2
     """How many times smaller the error of their mean over the key frames counts."""
     anchor_metres: float = 0.002
@@ -157,7 +157,7 @@ def refined(
     held = Observation(seen.xy[keys.frames], seen.weight[keys.frames], seen.sigma)
     columns, _, _ = keys.columns(held)
     line = learn_lip_line(columns)
-    held = with_borders(line, keys, held, config.border_trust)
+    held = with_borders(line, keys, held, config)
     part = replace(start, motion=start.motion[torch.tensor(keys.frames)])
     plain = Portrait(surface, appearance_of(surface, part, keys))
     part, portrait = fit_keys(model, part, held, keys, plain, focal_guess, config)
@@ -185,18 +185,21 @@ def refined(
     )
 
 
-def with_borders(line: LipLine, gallery: Gallery, seen: Observation, trust: float) -> Observation:
+def with_borders(
+    line: LipLine, gallery: Gallery, seen: Observation, config: Refinement
+) -> Observation:
     """The observation with inner lips where the pictures show their borders, and trusted there."""
     if all(picture is None for picture in gallery.pictures):
         return seen
     columns, xy, shown = gallery.columns(seen)
     inner = INNER_UPPER + INNER_LOWER
-    moved = (seen_inner_lips(line, columns, xy) - xy)[:, inner]
+    lips, error = seen_inner_lips(line, columns, xy)
+    moved = (lips - xy)[:, inner]
     scale = np.array([gallery.track.crop(gallery.frames[i]).scale for i in shown])
     corrected, weight = seen.xy.clone(), seen.weight.clone()
     at = torch.from_numpy(shown)[:, None], torch.tensor(inner)
     corrected[at] += torch.from_numpy(moved / scale[:, None, None])
-    weight[at] *= trust
+    weight[at] *= torch.from_numpy(np.tile(config.border_trust / error**2, 2))
     return Observation(corrected, weight, seen.sigma)
 
 
@@ -359,4 +362,4 @@ class Hearing:
             surface, appearance = self.portrait.surface, self.portrait.appearance
             return information(surface, fit.motion, views, appearance, int(step == 0))
 
-        return with_borders(self.line, window, seen, self.config.border_trust), told
+        return with_borders(self.line, window, seen, self.config), told
