@@ -9,7 +9,7 @@ report/                 what was learned, to look at
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from prior.person import Person
 from prior.renderer import RendererPrior
 from prior.skin import Skin
 from render.deferred import DeferredRenderer
-from render.neural_texture import NeuralTexture
+from render.neural_texture import COLOURS, NeuralTexture
 
 SCHEMA = Schema("actor", 2)
 PARTS = {name: Schema(f"actor-{name}", 2) for name in ("identity", "renderer", "references")}
@@ -65,6 +65,11 @@ class Actor:
         )
         texture = NeuralTexture(self.texture)
         return Person(model, self.identity, renderer.eval(), texture, bank, self.skin)
+
+    def as_start(self, prior: RendererPrior) -> RendererPrior:
+        """What further learning starts from: this actor in the place of everybody."""
+        colours, features = self.texture[:COLOURS], self.texture[COLOURS:]
+        return replace(prior, weights=self.weights, colours=colours, features=features)
 
     def save(self, folder: Path, prior: RendererPrior) -> None:
         """Write the folder; `actor.json` comes last, so that a broken one is never taken."""

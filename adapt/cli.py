@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Literal
 
 import tyro
@@ -38,10 +39,14 @@ class Adapt(Verb):
     """Seed of everything random."""
     baseline: bool = False
     """Learn the actor a second time without the prior, for evaluate to put beside."""
+    refine: Path | None = None
+    """An actor folder to go on from: what it knows stays, the clips are learned on top. Written
+    back there unless -o says otherwise."""
     json: bool = False
     """Print the actor's report on stdout."""
 
     def run(self) -> int:
+        began = monotonic()
         seconds = parse_seconds(self.budget) if self.budget else BUDGETS[self.quality]
 
         from adapt.pipeline import Adaptation, adapt
@@ -53,16 +58,21 @@ class Adapt(Verb):
         if not self.actor:
             raise UsageError("adapt needs a clip; name it with --actor CLIP.")
         takes = parse_takes(self.actor, self.range)
-        folder = self.output or takes[0].clip.path.with_suffix(".actor")
+        if self.refine is not None and self.baseline:
+            raise UsageError(
+                f"--baseline learns without what {self.refine} knows; leave it out with --refine."
+            )
+        folder = self.output or self.refine or takes[0].clip.path.with_suffix(".actor")
         check_folder(folder)
         jobs = [(True, folder), (False, without_prior(folder))][: 1 + self.baseline]
         for prior, into in jobs:
-            job = Adaptation(takes, seconds, self.seed, prior, device)
+            job = Adaptation(takes, seconds, self.seed, prior, device, self.refine, began)
             try:
                 adapt(job, into, self.reporter)
             except InputError:
                 drop_work(into)  # nothing in it would help another try
                 raise
+            began = monotonic()
         report = folder / "report"
         print((report / "report.json").read_text() if self.json else described(folder))
         return 0

@@ -1,18 +1,20 @@
 """What an actor is learned from, ready to learn: pictures of the takes, masks, references, skin.
 
-The first take's last frames are kept to judge by; everything else is learned from.
+The first take's last frames are kept to judge by; everything else is learned from. An actor that
+is refined brings its reference frames and its light along.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from adapt.actor import Actor
 from adapt.split import Split, split_frames
-from adapt.takes import Take, gathered
+from adapt.takes import APART_FRAMES, Take, gathered, joined
 from face3d.morphable import MorphableModel
 from face3d.track import Track
 from prior.bank import POSE_METRES, lip_positions
@@ -38,9 +40,12 @@ class Lessons:
 
 
 def prepare_lessons(
-    takes: Sequence[Take], tracks: Sequence[Track], model: MorphableModel
+    takes: Sequence[Take],
+    tracks: Sequence[Track],
+    model: MorphableModel,
+    base: Actor | None = None,
 ) -> Lessons:
-    """Lessons of takes tracked with one identity; the first one's light is the actor's.
+    """Lessons of takes tracked with one identity, in the light of `base` or else the first take's.
 
     Raises InputError where the first take shows less than a second of the face.
     """
@@ -49,11 +54,31 @@ def prepare_lessons(
     split = split_frames(usable[0], take.seconds)
     learned = spread_frames([split.fit, *usable[1:]], FIT_FRAMES)
     name = take.clip.path.stem
-    fit = training_clip(gathered(takes, tracks, model, learned), model, name)
-    judged = gathered(takes[:1], tracks[:1], model, [split.held_out])
+    light = None if base is None else base.skin
+    windows = gathered(takes, tracks, model, learned, light)
+    if base is not None:
+        windows = joined([widened(base.windows), after(windows, base.windows)])
+    fit = training_clip(windows, model, name)
+    judged = gathered(takes[:1], tracks[:1], model, [split.held_out], light)
     judge = training_clip(judged, model, name)
-    skin = skin_of(model, take.clip, track, split.fit - track.start, hidden=False)
-    return Lessons(split, fit, judge, skin)
+    own = light or skin_of(model, take.clip, track, split.fit - track.start, hidden=False)
+    return Lessons(split, fit, judge, own)
+
+
+def widened(windows: Windows) -> Windows:
+    """Windows with the margin that training shifts in. What was cut off repeats the border: no loss
+    looks there."""
+    rows, columns = (
+        torch.arange(-MARGIN, side + MARGIN).clamp(0, side - 1)
+        for side in windows.images.shape[-2:]
+    )
+    images = windows.images[..., rows[:, None], columns]
+    return replace(windows, images=images, corner=windows.corner - MARGIN)
+
+
+def after(windows: Windows, earlier: Windows) -> Windows:
+    """Windows numbered so that none is a neighbour in time of the earlier ones."""
+    return replace(windows, frame=windows.frame + int(earlier.frame.max()) + APART_FRAMES)
 
 
 def spread_frames(frames: Sequence[Int[np.ndarray, "_"]], limit: int) -> list[Int[np.ndarray, "_"]]:

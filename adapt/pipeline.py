@@ -7,10 +7,10 @@ clips ─▶ tracks with one identity ─▶ windows of the lower face ─▶ un
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from time import monotonic
+from time import monotonic, process_time
 from typing import Any
 
 import torch
@@ -30,15 +30,21 @@ from core.serial import save_json
 from face3d.models.shelf import OURS, open_face_model
 from face3d.morphable import MorphableModel, default_model
 from face3d.track import Track
-from face3d.tracker import track_clips
+from face3d.tracker import track_clip, track_clips
 from media.clip import Clip
 from prior.renderer import RendererPrior, default_prior, untrained
 
 ENOUGH_SECONDS = 4.0
 """Footage below this length is accepted with a warning."""
 
-REPORT_SECONDS_A_FRAME = 0.3
-"""Seconds that a held-out frame costs to measure, kept free of the budget; see `_schedule`."""
+REPORT_SECONDS_A_FRAME = 0.25
+"""Processor time that a held-out frame costs to measure, kept free of the budget."""
+
+ENDING_SECONDS = 2.0
+"""Processor time of what else comes after learning: the last judging, files, the page."""
+
+SHORTEST_LEARNING = 5.0
+"""Seconds of learning that every actor gets, whatever the budget."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,10 @@ class Adaptation:
     """False learns from nothing but the footage: the baseline the prior is held against."""
     device: torch.device = CPU
     """Where the fine-tuning is computed; tracking stays on the CPU."""
+    base: Path | None = None
+    """An actor to go on from: its face, light and references stay, the takes are learned on top."""
+    began: float = field(default_factory=monotonic)
+    """When the job was asked for, by `monotonic`: the budget counts from there."""
 
 
 def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
@@ -59,32 +69,32 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
 
     Raises InputError for footage without a usable face, DivergedError if learning diverges.
     """
-    started = monotonic()
     prior = default_prior() if job.prior else untrained(job.seed)
-    ticket = _ticket(job, prior)
-    if (done := _finished(folder, ticket)) is not None:
+    base = None if job.base is None else Actor.load(job.base, prior)
+    ticket = _ticket(job, prior, base and base.about["ticket"])
+    if _finished(job, folder, prior, ticket):
         reporter.say(f"{folder} already holds this actor; nothing to do.")
-        return Actor.load(done, prior)
+        return Actor.load(folder, prior)
     work = _work_folder(folder, ticket)
     model = default_model()
 
-    tracks = _tracked(job, work, model, reporter)
+    tracks = _tracked(job, base, work, model, reporter)
     takes, clip, track = job.takes, job.takes[0].clip, tracks[0]
     seconds = sum(take.seconds for take in takes)
-    if seconds < ENOUGH_SECONDS:
+    if seconds < ENOUGH_SECONDS and base is None:
         reporter.say(
             f"warning: {seconds:.1f} s of footage are few; with {ENOUGH_SECONDS:.0f} s or more the "
             "mouth has more shapes to learn from."
         )
-    lessons = prepare_lessons(takes, tracks, model)
+    lessons = prepare_lessons(takes, tracks, model, base)
     fit, split = lessons.fit, lessons.split
+    style = _style(takes, tracks, model, base)
 
-    prepared = monotonic() - started
-    schedule = _schedule(job, prepared, len(split.held_out))
-    outcome = _personalised(job, lessons, model, prior, schedule, work, reporter)
+    prepared = monotonic() - job.began
+    schedule = _schedule(job, prepared, len(split.held_out), reporter)
+    outcome = _personalised(job, lessons, model, prior, base, schedule, work, reporter)
 
-    style = _learned_style(takes, tracks, model)
-    about = _about(job, ticket, outcome, len(fit.windows))
+    about = _about(job, ticket, outcome, len(fit.windows), base)
     # References of the finished actor: held-out frames have done their duty and join.
     everything = kept_references(joined([fit.windows, lessons.judge.windows]), model)
     skin, texture, weights = lessons.skin, outcome.texture, outcome.weights
@@ -97,8 +107,9 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
     return actor
 
 
-def _ticket(job: Adaptation, prior: RendererPrior) -> str:
-    """What makes two runs the same: the files' bytes, ranges, settings and the prior."""
+def _ticket(job: Adaptation, prior: RendererPrior, base: str | None = None) -> str:
+    """What makes two runs the same: the files' bytes, ranges, settings, the prior, and the ticket
+    of the actor that is refined."""
     digest = hashlib.sha256()
     for take in job.takes:
         with take.clip.path.open("rb") as file:
@@ -106,16 +117,24 @@ def _ticket(job: Adaptation, prior: RendererPrior) -> str:
                 digest.update(block)
     ranges = [[take.frames.start, take.frames.stop] for take in job.takes]
     settings = [ranges, job.budget_seconds, job.seed, job.prior]
-    about = [settings, SCHEMA.version, version("redub"), fingerprint(prior)]
+    about = [settings, SCHEMA.version, version("redub"), fingerprint(prior), base]
     digest.update(json.dumps(about).encode())
     return digest.hexdigest()
 
 
-def _finished(folder: Path, ticket: str) -> Path | None:
+def _finished(job: Adaptation, folder: Path, prior: RendererPrior, ticket: str) -> bool:
+    """Whether the folder already holds what the job asks for.
+
+    An actor that was refined in its own folder no longer is what it was refined from, but knows it.
+    """
     try:
-        return folder if read_about(folder).get("ticket") == ticket else None
+        about = read_about(folder)
     except InputError:
-        return None
+        return False
+    if job.base is not None and job.base.resolve() == folder.resolve():
+        ticket = _ticket(job, prior, about.get("refined_from"))
+        return "refined_from" in about and about["ticket"] == ticket
+    return about.get("ticket") == ticket
 
 
 def _work_folder(folder: Path, ticket: str) -> Path:
@@ -129,14 +148,20 @@ def _work_folder(folder: Path, ticket: str) -> Path:
 
 
 def _tracked(
-    job: Adaptation, work: Path, model: MorphableModel, reporter: Reporter
+    job: Adaptation, base: Actor | None, work: Path, model: MorphableModel, reporter: Reporter
 ) -> tuple[Track, ...]:
     """A track a take, with one identity. Raises InputError where a take shows no usable face."""
     kept = [work / f"track_{index}.safetensors" for index in range(len(job.takes))]
     if all(path.exists() for path in kept):
         return tuple(Track.load(path) for path in kept)
     footage = [(take.clip, take.frames) for take in job.takes]
-    tracks = track_clips(footage, model, reporter=reporter)
+    if base is None:
+        tracks = track_clips(footage, model, reporter=reporter)
+    else:
+        tracks = tuple(
+            track_clip(clip, frames, model, identity=base.identity, reporter=reporter)
+            for clip, frames in footage
+        )
     for take, track in zip(job.takes[1:], tracks[1:], strict=True):
         if not bool(track.valid.any()):
             raise InputError(
@@ -148,21 +173,43 @@ def _tracked(
     return tracks
 
 
-def _learned_style(
-    takes: tuple[Take, ...], tracks: tuple[Track, ...], model: MorphableModel
+def _style(
+    takes: tuple[Take, ...],
+    tracks: tuple[Track, ...],
+    model: MorphableModel,
+    base: Actor | None,
 ) -> SpeakingStyle:
-    """The manner of the take that shows the most speech: the longest one with sound."""
+    """The manner of the take that shows the most speech: the longest one with sound.
+
+    One that was learned before stays until a longer take is heard.
+    """
     heard = [i for i, take in enumerate(takes) if take.clip.has_audio] or [0]
     longest = max(heard, key=lambda i: int(tracks[i].valid.sum()))
+    if base is not None:
+        known = [t["seconds"] for t in base.about["takes"] if t["clip"] == base.style.source]
+        if known and (max(known) >= takes[longest].seconds or not takes[longest].clip.has_audio):
+            return base.style
     return learn_style(takes[longest].clip, tracks[longest], model)
 
 
-def _schedule(job: Adaptation, prepared: float, held_out: int) -> Personalising:
-    """The time left for learning once preparation and report are paid for; at least a few steps."""
-    reserve = 6.0 + REPORT_SECONDS_A_FRAME * held_out
-    seconds = max(5.0, job.budget_seconds - prepared - reserve)
+def _schedule(job: Adaptation, prepared: float, held_out: int, reporter: Reporter) -> Personalising:
+    """The time left for learning once preparation and report are paid for; at least a few steps.
+
+    What the report will take is told by its processor time and by how much longer than its own
+    processor time this process has taken so far: on a busy machine everything lasts longer.
+    """
+    crowded = max(1.0, prepared / process_time())
+    reserve = crowded * (ENDING_SECONDS + REPORT_SECONDS_A_FRAME * held_out)
+    left = job.budget_seconds - prepared - reserve
+    if left < SHORTEST_LEARNING:
+        reporter.say(
+            f"warning: of {job.budget_seconds:.0f} s, {prepared:.0f} s went to preparation and "
+            f"{reserve:.0f} s are needed for the report; learning takes {SHORTEST_LEARNING:.0f} s "
+            "beyond them. Give a longer --budget or a shorter range."
+        )
     # Without a prior the network has everything to learn: it takes the rate that trained the prior.
     rate = 4e-4 if job.prior else 5e-4
+    seconds = max(SHORTEST_LEARNING, left)
     return Personalising(seconds=seconds, seed=job.seed, network_rate=rate)
 
 
@@ -171,11 +218,15 @@ def _personalised(
     lessons: Lessons,
     model: MorphableModel,
     prior: RendererPrior,
+    base: Actor | None,
     schedule: Personalising,
     work: Path,
     reporter: Reporter,
 ) -> Personalised:
     fit = lessons.fit
+    if base is not None:
+        # What the actor's texture knows is more than what a few frames unproject to.
+        prior, fit = base.as_start(prior), replace(fit, seen=torch.zeros_like(fit.seen))
     judged = held_out_conditions(fit, lessons.judge, model)
     checkpoint = work / "checkpoint.safetensors"
     for event in personalise(fit, judged, model, prior, schedule, checkpoint, job.device):
@@ -187,16 +238,21 @@ def _personalised(
 
 
 def _about(
-    job: Adaptation, ticket: str, outcome: Personalised, frames_fitted: int
+    job: Adaptation, ticket: str, outcome: Personalised, frames_fitted: int, base: Actor | None
 ) -> dict[str, Any]:
+    """Where the actor comes from: with `base`, the takes and steps of both."""
+    before = {} if base is None else base.about
+    takes = [*before.get("takes", []), *(take.facts() for take in job.takes)]
+    origin = {} if base is None else {"refined_from": before["ticket"]}
     return {
         "ticket": ticket,
+        **origin,
         "redub": version("redub"),
-        "takes": [take.facts() for take in job.takes],
-        "seconds_of_footage": round(sum(take.seconds for take in job.takes), 3),
+        "takes": takes,
+        "seconds_of_footage": round(sum(take["seconds"] for take in takes), 3),
         "frames_fitted": frames_fitted,
         "budget_seconds": job.budget_seconds,
-        "steps": outcome.steps[-1],
+        "steps": outcome.steps[-1] + before.get("steps", 0),
         "seed": job.seed,
         "with_prior": job.prior,
         "face_model": open_face_model(OURS).facts,

@@ -19,7 +19,7 @@ from media.clip import Clip
 from media.timeline import parse_range
 from prior.corpus import MARGIN, Windows, gather_windows
 from prior.grade import Grade, fitted_grade
-from prior.skin import normal_chart, skin_of
+from prior.skin import Skin, normal_chart, skin_of
 
 APART_FRAMES = 1000
 """Between the frame numbers of two takes: none is another's neighbour in time."""
@@ -77,10 +77,12 @@ def gathered(
     tracks: Sequence[Track],
     model: MorphableModel,
     frames: Sequence[np.ndarray],
+    light: Skin | None = None,
 ) -> Windows:
-    """Windows, with their margin, of each take's `frames` [N], all in the first take's grade."""
+    """Windows, with their margin, of each take's `frames` [N], all in the first take's grade, or in
+    that of the skin `light`."""
     parts, first = [], 0
-    grades = grades_of(takes, tracks, model)
+    grades = grades_of(takes, tracks, model, light)
     for take, track, wanted, grade in zip(takes, tracks, frames, grades, strict=True):
         windows = gather_windows(take.clip, track, model, wanted, MARGIN)
         if grade is not None:
@@ -91,16 +93,23 @@ def gathered(
 
 
 def grades_of(
-    takes: Sequence[Take], tracks: Sequence[Track], model: MorphableModel
+    takes: Sequence[Take],
+    tracks: Sequence[Track],
+    model: MorphableModel,
+    light: Skin | None = None,
 ) -> list[Grade | None]:
-    """What turns the first take's skin into each take's; None where they look alike."""
+    """What turns the skin of the first take, or `light`, into each take's; None where they look
+    alike."""
+    if light is None and len(takes) == 1:
+        return [None]
     skins = [
         skin_of(model, take.clip, track, np.flatnonzero(track.valid.numpy()), hidden=False)
         for take, track in zip(takes, tracks, strict=True)
-        if len(takes) > 1
     ]
     normals = normal_chart(model, tracks[0].identity)
-    return [None, *(fitted_grade(skins[0], skin, normals) for skin in skins[1:])]
+    if light is None:
+        return [None, *(fitted_grade(skins[0], skin, normals) for skin in skins[1:])]
+    return [fitted_grade(light, skin, normals) for skin in skins]
 
 
 def regraded(windows: Windows, model: MorphableModel, grade: Grade) -> Windows:

@@ -128,6 +128,7 @@ def test_a_single_frame_is_tracked(tmp_path: Path, capsys: pytest.CaptureFixture
         (["--budget", "soon"], 2, "--budget soon is not a time"),
         (["--budget", "0s"], 2, "--budget 0s is not a time"),
         (["--device", "cuda"], 5, "use --device cpu"),
+        (["--refine", "ann.actor", "--baseline"], 2, "leave it out with --refine"),
         (["-o", str(ROOT / "tests")], 2, "holds other files; choose a new folder"),
     ],
 )

@@ -10,11 +10,15 @@ from moving_head import somebody, speaking
 from painted_head import painted_windows
 
 from adapt.actor import Actor, fingerprint, read_about
+from adapt.lessons import REFERENCES, kept_references
 from adapt.speaking_style import SpeakingStyle
+from adapt.takes import joined
 from core.errors import InputError
 from face3d.morphable import default_model
+from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH
+from prior.corpus import Windows
 from prior.manner import Manner, plain_manner
-from prior.renderer import RendererPrior, untrained
+from prior.renderer import RendererPrior, default_prior, untrained
 from prior.skin import Skin
 from render.deferred import DeferredRenderer, RendererConfig
 
@@ -159,3 +163,26 @@ def test_a_save_that_breaks_off_leaves_no_actor(
         learned().save(tmp_path / "ann", PRIOR)
     with pytest.raises(InputError, match="not an actor folder"):
         Actor.load(tmp_path / "ann", PRIOR)
+
+
+def test_an_actor_fits_into_thirty_megabytes(tmp_path: Path) -> None:
+    """Kills full-precision weights, references with their margins or without a limit: a full actor
+    of the shipped network, incompressible, leaves 5 MB for the report."""
+    prior = default_prior()
+    random = torch.Generator().manual_seed(0)
+    actor = learned()
+    motion = speaking(REFERENCES)
+    images = torch.randint(0, 256, (REFERENCES, 3, WINDOW_HEIGHT, WINDOW_WIDTH), generator=random)
+    windows = Windows(
+        images.byte(),
+        torch.zeros(REFERENCES, 2, dtype=torch.int32),
+        torch.arange(REFERENCES),
+        motion,
+        actor.identity,
+        actor.windows.crop_cameras[:1] * REFERENCES,
+    )
+    weights = {k: v + torch.rand(v.shape, generator=random) for k, v in prior.weights.items()}
+    texture = torch.rand(prior.texture(prior.colours).features.shape, generator=random)
+    replace(actor, windows=windows, weights=weights, texture=texture).save(tmp_path, prior)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 25e6
+    assert len(kept_references(joined([windows] * 2), MODEL)) == REFERENCES
