@@ -5,6 +5,7 @@
   a hand, a microphone or a smear lies over it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import cv2
@@ -33,6 +34,9 @@ THUMB = 96
 
 SMOOTH_FRAMES = 5
 """Evidence of single frames is noisy; what goes wrong lasts longer than one."""
+
+TAUGHT_FRAMES = 500
+"""At most so many frames, evenly spread, say what skin usually looks like."""
 
 ENOUGH_FRAMES = 10
 """A shot of fewer frames has no better ones to compare with."""
@@ -95,7 +99,7 @@ class Examiner:
         self._since_check += 1
         if points is None:
             self._apart.append((np.nan, np.nan))
-            self._colours.append(np.full((len(self._skin), 3), np.nan))
+            self._colours.append(np.full((len(self._skin), 3), np.nan, np.float16))
             self._since_check = CHECK_EVERY
             return
         xy = points[:LANDMARKS, :2]
@@ -128,22 +132,25 @@ class Examiner:
         at = (xy - [square.left, square.top]) * THUMB / [width, height] - 0.5
         at = np.clip(at, 0, THUMB - 1).astype(np.float32)
         colours = cv2.remap(thumb, at[None, :, 0], at[None, :, 1], cv2.INTER_LINEAR)[0]
-        return np.log((colours[self._skin] + 8) / (colours[self._upper].mean(0) + 8))
+        logs = np.log((colours[self._skin] + 8) / (colours[self._upper].mean(0) + 8))
+        # A thousandth is enough, and this is kept for every frame.
+        return logs.astype(np.float16)
 
     def evidence(self, shots: list[slice]) -> Evidence:
         """What was gathered, judged shot by shot."""
-        apart, colours = np.array(self._apart), np.stack(self._colours)
+        apart = np.array(self._apart)
         strange = np.full(len(apart), np.nan)
         for shot in shots:
-            strange[shot] = strangeness(colours[shot], apart[shot, 0])
+            strange[shot] = strangeness(self._colours[shot], apart[shot, 0])
         columns = [apart[:, 0], apart[:, 1], strange]
         return Evidence(*(_smoothed(column, shots) for column in columns))
 
 
 def strangeness(
-    colours: Float[np.ndarray, "T K 3"], disagreement: Float[np.ndarray, "T"]
+    colours: Sequence[np.ndarray] | np.ndarray, disagreement: Float[np.ndarray, "T"]
 ) -> Float[np.ndarray, "T"]:
-    """Distance of each frame's skin from the median of the shot's better half, over the usual one.
+    """Distance of each frame's skin [K 3] from the median of the shot's better half, over the usual
+    one.
 
     One where there are too few frames to know; NaN without a face.
     """
@@ -151,8 +158,10 @@ def strangeness(
     if found.sum() < ENOUGH_FRAMES:
         return np.where(found, 1.0, np.nan)
     better = found & (disagreement <= np.median(disagreement[found]))
-    usual = np.median(colours[better], 0)
-    away = np.abs(colours - usual).mean((1, 2))
+    taught = better.nonzero()[0]
+    taught = taught[:: -(-len(taught) // TAUGHT_FRAMES)]
+    usual = np.median(np.stack([colours[i] for i in taught]), 0).astype(np.float32)
+    away = np.array([np.abs(colour - usual).mean() for colour in colours])
     return away / max(float(np.median(away[better])), 0.01)
 
 

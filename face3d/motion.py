@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from face3d.morphable import MorphableModel
+from face3d.observed import Observed
 from face3d.solve import Fit, Information, Observation, Smoothness, motion_step
 from face3d.track import Motion
 
@@ -54,7 +55,7 @@ def smoothness(fit: Fit, fps: Fraction) -> Smoothness:
 def fit_motion(
     model: MorphableModel,
     fit: Fit,
-    seen: Observation,
+    seen: Observed,
     shot: np.ndarray,
     fps: Fraction,
     runs: Runs,
@@ -74,7 +75,7 @@ def fit_motion(
             past = Motion(*(v[-known:] for v in vars(solved[-1]).values()))
             motion = joined([past, motion[known:]])
         part = replace(fit, motion=motion)
-        look = Observation(seen.xy[here], seen.weight[here], seen.sigma)
+        look = seen[here]
         linked = np.concatenate([[False], shot[here][1:] == shot[here][:-1]])
         look, told = witness(start, stop, look) if witness else (look, None)
         for step in range(runs.steps):

@@ -31,6 +31,7 @@ from face3d.lip_line import (
 )
 from face3d.morphable import MorphableModel
 from face3d.motion import Runs, Told, fit_motion
+from face3d.observed import Observed
 from face3d.photometric import Surface, colours_at, compare, glance, information
 from face3d.picture import Picture
 from face3d.samples import surface_samples
@@ -135,7 +136,7 @@ class Gallery:
 def refined(
     clip: Clip,
     track: Track,
-    seen: Observation,
+    seen: Observed,
     model: MorphableModel,
     focal_guess: float | None,
     config: Refinement,
@@ -154,7 +155,7 @@ def refined(
     start = fit_of(track)
     keys = key_frames(footage, usable, config.key_frames)
     surface = Surface.of(model, surface_samples(model), start.identity)
-    held = Observation(seen.xy[keys.frames], seen.weight[keys.frames], seen.sigma)
+    held = seen[list(keys.frames)]
     columns, _, _ = keys.columns(held)
     line = learn_lip_line(columns)
     held = with_borders(line, keys, held, config)

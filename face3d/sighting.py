@@ -12,7 +12,7 @@ from core.errors import InputError
 from core.progress import Reporter, Silent, reported
 from face3d.evidence import Evidence, Examiner
 from face3d.follower import Follower
-from face3d.landmarks import Landmarks, collected
+from face3d.landmarks import COUNT, Landmarks
 from face3d.likeness import (
     SAME_PERSON_MILLIMETRES,
     STRANGE_MILLIMETRES,
@@ -59,7 +59,7 @@ def sight(
 
     Raises InputError where no frame shows a face.
     """
-    seen: list[np.ndarray | None] = []
+    seen = np.full((len(frames), COUNT, 3), np.nan, np.float32)
     with Follower(known) as follower, closing(Examiner()) as examiner:
 
         def followed() -> Generator[tuple[Frame, np.ndarray | None]]:
@@ -68,8 +68,9 @@ def sight(
                     yield frame, follower.follow(frame)
 
         def watched() -> Generator[Frame]:
-            for frame, points in stream:
-                seen.append(points)
+            for index, (frame, points) in enumerate(stream):
+                if points is not None:
+                    seen[index] = points
                 examiner.examine(frame, points)
                 yield frame
 
@@ -78,7 +79,8 @@ def sight(
             counted = reported(watched(), reporter or Silent(), "find the face", len(frames))
             cuts = tuple(cut - frames.start for cut in find_cuts(clip, counted))
         evidence = examiner.evidence(shots_of(cuts, len(frames)))
-    found = Sighting(frames.start, collected(seen), cuts, evidence)
+    landmarks = Landmarks(seen[..., :2], seen[..., 2])
+    found = Sighting(frames.start, landmarks, cuts, evidence)
     if not found.landmarks.found.any():
         raise InputError(
             f"{clip.path} shows no face in {len(frames)} frames; "
@@ -99,16 +101,20 @@ def without_strangers(seen: Sighting, known: Likeness | None = None) -> Sighting
         right = np.argmax([_presence(seen.landmarks[shot]) for shot in shots])
     else:
         right = np.argmin([unlikeness(look, known) for look in looks])
-    xy, depth = seen.landmarks.xy.copy(), seen.landmarks.depth.copy()
+    strangers = np.zeros(len(seen), bool)
     for shot, look in zip(shots, looks, strict=True):
         many = seen.landmarks[shot].found.sum() >= MANY_FRAMES
         limit = SAME_PERSON_MILLIMETRES if many else STRANGE_MILLIMETRES
         if unlikeness(look, looks[int(right)]) > limit:
-            xy[shot], depth[shot] = np.nan, np.nan
+            strangers[shot] = True
+    if not strangers.any():
+        return seen
+    xy = np.where(strangers[:, None, None], np.nan, seen.landmarks.xy)
+    depth = np.where(strangers[:, None], np.nan, seen.landmarks.depth)
     return replace(seen, landmarks=Landmarks(xy, depth))
 
 
 def _presence(landmarks: Landmarks) -> float:
     """Frames times the face's height in pixels."""
-    y = landmarks.xy[landmarks.found][..., 1]
-    return float((y.max(1) - y.min(1)).sum())
+    y = landmarks.xy[..., 1]
+    return float(np.nansum(y.max(1) - y.min(1)))

@@ -27,17 +27,17 @@ from face3d.landmarks import Landmarks
 from face3d.likeness import likeness_of
 from face3d.morphable import MorphableModel, default_model
 from face3d.motion import Runs, fit_motion
+from face3d.observed import Observed
 from face3d.refine import Refinement, refined
 from face3d.sighting import Sighting, sight
 from face3d.similarity import similarity
 from face3d.solve import (
     Fit,
-    Observation,
     joint_step,
     offset_of,
     projected,
 )
-from face3d.topology import JAW_LINE, LANDMARKS, LIPS, STABLE
+from face3d.topology import LANDMARKS, STABLE
 from face3d.track import FACE_PIXELS, Crop, Identity, Motion, Track
 from media.clip import Clip
 
@@ -147,7 +147,7 @@ def track_sighting(
     return refined(
         clip,
         track,
-        observe(seen.landmarks, sigma),
+        Observed(seen.landmarks, sigma),
         model or default_model(),
         guessed_camera(clip.width, clip.height, config).focal if identity is None else None,
         config.refinement,
@@ -175,10 +175,10 @@ def begin(
     camera: Camera,
     config: TrackerConfig,
     identity: Identity | None = None,
-) -> tuple[Fit, Observation]:
+) -> tuple[Fit, Observed]:
     """The fit that everything starts from, and what it is to explain."""
     sigma = config.sigma_px256 * face_height(landmarks) / FACE_PIXELS
-    return initial_fit(model, landmarks, camera, identity), observe(landmarks, sigma)
+    return initial_fit(model, landmarks, camera, identity), Observed(landmarks, sigma)
 
 
 def track_landmarks(
@@ -204,8 +204,7 @@ def track_landmarks(
     else:
         fit = replace(fit, identity=as_double(identity))
     fit = fit_motion(model, fit, seen, shot, fps, config.runs)
-    error = projected(model, fit, seen).residual.square().sum(-1).mean(-1).sqrt()
-    residual = error / pixels_per_px256
+    residual = landmark_errors(model, fit, seen, config.runs) / pixels_per_px256
     if not bool(torch.isfinite(fit.motion.mouth).all()):
         raise DivergedError(f"the tracker diverged on {len(landmarks)} frames (mouth not finite).")
     found = torch.from_numpy(landmarks.found)
@@ -229,6 +228,17 @@ def track_landmarks(
     )
 
 
+def landmark_errors(model: MorphableModel, fit: Fit, seen: Observed, runs: Runs) -> Tensor:
+    """Root mean square distance of each frame's landmarks from the mesh [T], pixels."""
+    errors = torch.empty(len(seen), dtype=torch.float64)
+    for start in range(0, len(seen), runs.size):
+        here = slice(start, start + runs.size)
+        part = replace(fit, motion=fit.motion[here])
+        off = projected(model, part, seen[here]).residual
+        errors[here] = off.square().sum(-1).mean(-1).sqrt()
+    return errors
+
+
 def as_double(identity: Identity) -> Identity:
     return Identity(identity.shape.double(), identity.offset.double())
 
@@ -239,8 +249,8 @@ def as_float(motion: Motion) -> Motion:
 
 def face_height(landmarks: Landmarks) -> float:
     """Median height of the face in pixels, chin to hairline."""
-    y = landmarks.xy[landmarks.found][..., 1]
-    return float(np.median(y.max(1) - y.min(1)))
+    y = landmarks.xy[..., 1]
+    return float(np.nanmedian(y.max(1) - y.min(1)))
 
 
 def union_crops(
@@ -254,33 +264,18 @@ def union_crops(
     for cut in cuts:
         shot[cut:] += 1
     tall = face_height(landmarks)
+    lowest, highest = landmarks.xy.min(1), landmarks.xy.max(1)
     crops = []
     for index in range(len(cuts) + 1):
         inside = landmarks.found & (shot == index)
-        xy = landmarks.xy[inside if inside.any() else landmarks.found].reshape(-1, 2)
-        low, high = xy.min(0) - margin * tall, xy.max(0) + margin * tall
+        inside = inside if inside.any() else landmarks.found
+        low = lowest[inside].min(0) - margin * tall
+        high = highest[inside].max(0) + margin * tall
         side = int(np.ceil((high - low).max()))
         left, top = np.round((low + high - side) / 2).astype(int)
         pixels = int(np.ceil(side * FACE_PIXELS / tall / 16)) * 16
         crops.append(Crop(int(left), int(top), side, pixels))
     return tuple(crops), shot
-
-
-def landmark_weights() -> np.ndarray:
-    """Trust in each landmark: lips and stable points count more, the sliding jaw line less."""
-    weights = np.full(LANDMARKS, 0.6)
-    weights[list(JAW_LINE)] = 0.15
-    weights[list(STABLE)] = 1.5
-    weights[list(LIPS)] = 2.5
-    return weights
-
-
-def observe(landmarks: Landmarks, sigma: float) -> Observation:
-    """Landmarks of the face surface as observations; absent faces weigh nothing."""
-    found = landmarks.found[:, None]
-    weight = np.where(found, landmark_weights(), 0.0)
-    xy = np.where(found[..., None], landmarks.xy[:, :LANDMARKS], 0.0)
-    return Observation(torch.from_numpy(xy).double(), torch.from_numpy(weight), sigma)
 
 
 def initial_fit(
@@ -295,8 +290,9 @@ def initial_fit(
         torch.zeros(LANDMARKS, 3, dtype=torch.float64),
     )  # fmt: skip
     face = model.shape(start.shape, start.offset).numpy()[list(STABLE)]
-    found = landmarks[landmarks.found]
-    points = np.concatenate([found.xy, found.depth[..., None]], -1)[:, list(STABLE)]
+    found, stable = landmarks.found[:, None].nonzero()[0], list(STABLE)
+    at = found[:, None], np.array(stable)
+    points = np.concatenate([landmarks.xy[at], landmarks.depth[at][..., None]], -1)
     points = points.astype(np.float64) * np.array([1.0, -1.0, 1.0])
     laid = similarity(face, points)
     middle = points.mean(1)
@@ -323,7 +319,7 @@ def initial_fit(
 def fit_identity(
     model: MorphableModel,
     fits: Sequence[Fit],
-    seen: Sequence[Observation],
+    seen: Sequence[Observed],
     config: TrackerConfig,
 ) -> list[Fit]:
     """One identity and offset, and each clip's focal length, on key frames of all clips.
@@ -331,11 +327,8 @@ def fit_identity(
     The other frames keep their pose, moved as the focal length asks.
     """
     many = max(config.key_frames // len(fits), 12)
-    picks = [_spread(torch.nonzero(look.weight.amax(1)).flatten(), many) for look in seen]
-    keys = [
-        Observation(look.xy[pick], look.weight[pick], look.sigma)
-        for look, pick in zip(seen, picks, strict=True)
-    ]
+    picks = [_spread(torch.from_numpy(look.landmarks.found).nonzero()[:, 0], many) for look in seen]
+    keys = [look[pick] for look, pick in zip(seen, picks, strict=True)]
     guesses = [fit.camera.focal for fit in fits]
     parts = [replace(fit, motion=fit.motion[pick]) for fit, pick in zip(fits, picks, strict=True)]
     for _ in range(config.joint_steps):

@@ -321,10 +321,14 @@ MUTANTS = (
         ("bases of the head's y twice", "+ z * bases[point, 2,", "+ z * bases[point, 1,"),
     ),
     *of_file(
-        "face3d/tracker.py",
+        "face3d/observed.py",
         "tests/face3d/test_tracker.py",
         ("absent faces are at 0", "np.where(found, landmark_weights(), 0.0)",
          "np.where(found, landmark_weights(), 1.0)"),
+    ),
+    *of_file(
+        "face3d/tracker.py",
+        "tests/face3d/test_tracker.py",
         ("a gap is valid", "valid=fits,", "valid=torch.ones_like(fits),"),
         ("crop of all shots", "landmarks.found & (shot == index)", "landmarks.found & (shot >= 0)"),
         ("identity fitted again", "if identity is None:\n        [fit] =",

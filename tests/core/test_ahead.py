@@ -31,7 +31,8 @@ def test_the_items_are_all_there_in_order_and_from_one_other_thread() -> None:
 def test_no_more_is_made_than_was_asked_for() -> None:
     """Kills a thread that decodes the whole clip into memory."""
     log: list[str] = []
-    with closing(ahead(counted(100, log), 3)) as items:
+    source = counted(100, log)
+    with closing(ahead(source, 3)) as items:
         assert [next(items) for _ in range(5)] == [0, 1, 2, 3, 4]
         assert len(log) <= 5 + 3
     assert log[-1] == "closed"

@@ -14,6 +14,7 @@ from core.camera import Camera
 from face3d.appearance import even_light, fit_appearance, fit_light, harmonics, lit
 from face3d.landmarks import Landmarks
 from face3d.morphable import default_model
+from face3d.observed import Observed
 from face3d.photometric import (
     Compared,
     Surface,
@@ -27,7 +28,7 @@ from face3d.picture import Picture, sampled
 from face3d.refine import Refinement, refined
 from face3d.samples import surface_samples
 from face3d.track import Motion, Track
-from face3d.tracker import observe, track_landmarks
+from face3d.tracker import track_landmarks
 from media.clip import Clip
 
 MODEL = default_model()
@@ -172,7 +173,7 @@ def test_frames_without_a_face_tell_nothing(film, painted, start) -> None:
     plain, landmarks = start
     valid = plain.valid.clone()
     valid[3] = False
-    seen = observe(landmarks, 2.5)
+    seen = Observed(landmarks, 2.5)
     config = Refinement(key_frames=8, rounds=1, key_steps=1)
     track = refined(film, replace(plain, valid=valid), seen, MODEL, None, config)
     assert track.photometric is not None
@@ -192,4 +193,4 @@ def test_hardly_a_face_leaves_the_track_alone(film, start) -> None:
     """Kills an appearance made of three frames."""
     plain, landmarks = start
     few = replace(plain, valid=torch.arange(FRAMES) < 3)
-    assert refined(film, few, observe(landmarks, 2.5), MODEL, None, Refinement()) is few
+    assert refined(film, few, Observed(landmarks, 2.5), MODEL, None, Refinement()) is few
