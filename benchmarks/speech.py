@@ -1,6 +1,7 @@
 """How well speech drives mouths, and how surely the networks that judge it can tell.
 
     python -m benchmarks.speech --corpus CORPUS.json [--only mouths closures sync identity quiet]
+        [--only rendered --actors FOLDER --footage FOLDER]
 
 The corpus lists tracked speech (`prior.speech_corpus`): what is "train" teaches the ridge, what is
 "held-out" and "test" is measured. Sounds in a folder `voices` beside it, if any, are mixed to
@@ -21,6 +22,7 @@ from benchmarks.speaking import (
     identity_section,
     motion_section,
     quiet_section,
+    rendered_section,
     sync_section,
 )
 from benchmarks.speaking.place import Place
@@ -34,6 +36,7 @@ SECTIONS: Mapping[str, Callable[[Place], str]] = {
     "sync": sync_section.section,
     "identity": identity_section.section,
     "quiet": quiet_section.section,
+    "rendered": rendered_section.section,
 }
 
 
@@ -49,8 +52,17 @@ class Benchmark:
     """Where findings are kept."""
     only: tuple[str, ...] = tuple(SECTIONS)
     """Sections to measure."""
+    actors: Path | None = None
+    """Work folder of `benchmarks/six_clips.py`, whose actors are dubbed; none are unless told."""
+    footage: Path | None = None
+    """Folder with the clips, GRID and lines that those actors are dubbed on and with."""
     note: str = ""
     """What to know of the machine and the run, printed under the introduction."""
+
+    def asked(self) -> list[str]:
+        """Sections that can be measured with what was given."""
+        dubs = self.actors is not None and self.footage is not None
+        return [name for name in self.only if dubs or name != "rendered"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,9 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         Benchmark, description=__doc__, args=argv, config=(tyro.conf.FlagCreatePairsOff,)
     )
     torch.set_num_threads(1)  # on busy cores, threads wait for each other
-    place = Place(job.corpus, job.work, Console())
+    place = Place(job.corpus, job.work, Console(), job.actors, job.footage)
     try:
-        for name in job.only:
+        for name in job.asked():
             with atomic_path(job.work / f"{name}.md") as temporary:
                 temporary.write_text(SECTIONS[name](place))
     except ToolkitError as error:

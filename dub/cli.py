@@ -120,6 +120,10 @@ class Dub(Verb):
     """Before the first and after the last word: the plate's own mouth, or a closed one."""
     keep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="A:B ...")] = ()
     """Ranges whose frames stay the plate's own, written as --range is."""
+    words: Annotated[str | None, tyro.conf.arg(metavar="TEXT|FILE")] = None
+    """What the line says, in English, so that lips meet on its m, b and p to the frame; or a file
+    of its sounds in any language, start, end and sound in each line (`0.12s 0.20s m`). Unless told,
+    they are listened for."""
     style: Path | None = None
     """A clip of someone speaking, whose range and posture the line is spoken with; the actor's own
     footage unless told."""
@@ -142,6 +146,7 @@ class Dub(Verb):
                 strength=self.strength,
                 silence=self.silence,
                 keep=self.keep,
+                words=self.words,
                 style=self.style,
                 take=take,
                 seed=self.seed,

@@ -10,7 +10,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from core.errors import InputError, UsageError
+from media.audio import Audio
 from media.timeline import frames_of_timecode, parse_range
+from prior.phonemes import Phoneme, align
 
 Silence = Literal["original", "closed"]
 
@@ -23,7 +25,8 @@ class Direction:
     """`strength` multiplies the line's mouth, over all frames or in each; frames that are `kept`
     show the plate's own. Before its first and after its last word `silence` rules. Take 1 is what
     is expected of the line; the others are drawn, each by its own number and `seed`, in the `style`
-    of someone (see `prior.generator.style_of`) or of the average person."""
+    of someone (see `prior.generator.style_of`) or of the average person. `sounds` are the line's,
+    timed from the first frame on; without them closures are listened for."""
 
     strength: float | Float[np.ndarray, " T"] = 1.0
     silence: Silence = "original"
@@ -31,6 +34,7 @@ class Direction:
     take: int = 1
     seed: int = 0
     style: Float[Tensor, "S"] | None = None
+    sounds: tuple[Phoneme, ...] | None = None
 
 
 def kept_frames(
@@ -63,7 +67,9 @@ def strength_of(
     except ValueError:
         pass
     moments, values = [], []
-    for number, line in _lines(Path(text)):
+    for number, line in _lines(
+        Path(text), "--strength", "a number", "write 0.8, or a file with lines like 1.5s 0.8."
+    ):
         try:
             moment, value = line.replace(",", " ").split()
             moments.append(_frame(moment, fps, timecode))
@@ -83,13 +89,38 @@ def strength_of(
     return np.interp(middles, moments, values)
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
+def sounds_of(text: str, speech: Audio) -> tuple[Phoneme, ...]:
+    """When each sound of the line is spoken, seconds after the first frame.
+
+    `text` is what is said, in English, or a file with start, end and sound in each line
+    (`0.12s 0.20s m`), ARPABET or IPA. Raises InputError for words that the sound does not fit and
+    for a file that is no list of sounds.
+    """
+    path = Path(text)
+    if not path.suffix or not path.exists():
+        return align(speech, text).phonemes
+    sounds = []
+    for number, line in _lines(
+        path, "--words", "a text", "give the words, or lines like 0.12s 0.20s m."
+    ):
+        try:
+            start, end, symbol = line.split()
+            sound = Phoneme(symbol, float(start.rstrip("s")), float(end.rstrip("s")))
+        except ValueError as error:
+            raise InputError(
+                f"{text} line {number} is {line!r} and a list of sounds has start, end and sound "
+                "in each line; write it like 0.12s 0.20s m."
+            ) from error
+        sounds.append(sound)
+    return tuple(sounds)
+
+
+def _lines(path: Path, named: str, what: str, remedy: str) -> list[tuple[int, str]]:
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"--strength {path} is neither a number nor a curve file that can be read ({error}); "
-            "write 0.8, or a file with lines like 1.5s 0.8."
+            f"{named} {path} is neither {what} nor a file that can be read ({error}); {remedy}"
         ) from error
     bare = ((number, line.split("#")[0].strip()) for number, line in enumerate(lines, 1))
     return [(number, line) for number, line in bare if line]

@@ -2,7 +2,8 @@
 
 Head, eyes and brows stay the plate's. Where the new line is silent before its first and after its
 last word, the direction decides: `original` leaves the plate's frames as they are, `closed` shuts
-the mouth. Changes between the plate's mouth and the line's are ramped.
+the mouth. Changes between the plate's mouth and the line's are ramped. Lips meet on m, b and p,
+however strong the direction wants the rest.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from core.errors import InputError
+from dub.closures import heard_contacts, meeting, shut, told_contacts
 from dub.direction import Direction
 from face3d.track import Track
 from media.audio import Audio
@@ -70,6 +72,9 @@ def speaking(
     count, fps = len(track), track.fps
     strength = torch.from_numpy(np.broadcast_to(direction.strength, count).astype(np.float32))
     intent = strength[:, None] * taken(speech, driver, fps, count, direction)
+    told = direction.sounds
+    contacts = heard_contacts(speech) if told is None else told_contacts(told)
+    intent = shut(intent, meeting(contacts, float(fps), count), driver.manner)
     start, stop = spoken_span(speech)
     times = (np.arange(count) + 0.5) / float(fps)
     spoken = (times >= start - LEAD_SECONDS) & (times <= stop + LEAD_SECONDS)

@@ -23,7 +23,7 @@ from core.device import CPU, on_device
 from core.errors import InputError, UsageError
 from core.progress import Reporter, reported
 from core.serial import save_json, unwritable
-from dub.direction import Direction, Silence, kept_frames, strength_of
+from dub.direction import Direction, Silence, kept_frames, sounds_of, strength_of
 from dub.performance import Performance, reenacting, speaking
 from dub.sidecar import clip_facts, file_hash, folder_hash, runs, sidecar_path
 from face3d.lips import mouth_opening
@@ -61,6 +61,8 @@ class Dubbing:
     take: int = 1
     """1 is the expected take; the others are drawn, by their number and the seed."""
     seed: int = 0
+    words: str | None = None
+    """What is said, or a file of its sounds, see `direction.sounds_of`; heard unless told."""
     device: torch.device = CPU
     """Where the mouth is rendered; tracking stays on the CPU."""
 
@@ -73,7 +75,8 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     """
     clip = Clip.open(job.plate)
     frames = job.frames or range(len(clip))
-    direction = directed(job, clip, frames)
+    speech = None if job.speech is None else load_audio(job.speech)
+    direction = directed(job, clip, frames, speech)
     check_output(job)
     prior = default_prior()
     actor = Actor.load(job.actor, prior)
@@ -83,7 +86,6 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     if job.style is not None:
         style, moves = style_of_clip(job.style, model, reporter)
     direction = replace(direction, style=style_of(moves))
-    speech = None if job.speech is None else load_audio(job.speech)
     warnings = [] if speech is None else length_warnings(speech, len(frames) / float(clip.fps))
 
     began = monotonic()
@@ -114,11 +116,13 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     return document
 
 
-def directed(job: Dubbing, clip: Clip, frames: range) -> Direction:
+def directed(job: Dubbing, clip: Clip, frames: range, speech: Audio | None) -> Direction:
     """What the job's texts mean on its frames. Raises UsageError or InputError for a wrong one."""
     strength = strength_of(job.strength, clip.fps, clip.timecode, frames)
     kept = kept_frames(job.keep, clip.fps, len(clip), clip.timecode, frames)
-    return Direction(strength, job.silence, kept, job.take, job.seed)
+    told = job.words is not None and speech is not None
+    sounds = sounds_of(job.words, speech) if told else None  # pyright: ignore
+    return Direction(strength, job.silence, kept, job.take, job.seed, sounds=sounds)
 
 
 def style_of_clip(
@@ -219,6 +223,7 @@ def describe(
             "keep": list(job.keep),
             "take": job.take,
             "seed": job.seed,
+            "words": job.words,
             "style": job.style and {"file": job.style.name, "sha256": file_hash(job.style)},
         },
         "frames": len(frames),

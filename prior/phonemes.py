@@ -40,6 +40,10 @@ class Phoneme:
     def middle(self) -> float:
         return (self.start + self.end) / 2
 
+    @property
+    def length(self) -> float:
+        return self.end - self.start
+
 
 @dataclass(frozen=True)
 class Word:

@@ -63,11 +63,16 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Place:
-    """A speech corpus with held-out and test examples, and a folder for what is worked out once."""
+    """A speech corpus with held-out and test examples, and a folder for what is worked out once.
+
+    Rendered dubs need `actors` of `benchmarks/six_clips.py` and the `footage` they were made of.
+    """
 
     corpus: Path
     work: Path
     reporter: Reporter
+    actors: Path | None = None
+    footage: Path | None = None
 
     @cached_property
     def examples(self) -> list[SpeechExample]:

@@ -1,0 +1,95 @@
+"""Lips meet on m, b and p: when, how surely, and on nothing else."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import InputError
+from dub.closures import (
+    FLANK_SECONDS,
+    PRESSED_MILLIMETRES,
+    Contact,
+    heard_contacts,
+    meeting,
+    shut,
+    told_contacts,
+)
+from dub.direction import sounds_of
+from face3d.lips import closed_opening, mouth_opening
+from face3d.morphable import default_model
+from media.audio import Audio, silence
+from media.clip import Clip
+from prior.expression import load_driver
+from prior.phonemes import Phoneme
+
+
+def test_lips_meet_during_m_and_before_b_and_p_burst() -> None:
+    """Kills contacts that outlast a stop's closure, sounds of other places, and IPA left unread."""
+    told = told_contacts(
+        [Phoneme("M", 0.0, 0.2), Phoneme("pʰ", 1.0, 1.1), Phoneme("F", 2, 3), Phoneme("", 3, 4)]
+    )
+    assert [c.start for c in told] == [0.0, 1.0]
+    assert told[0].end == pytest.approx(0.2)
+    assert told[1].end == pytest.approx(1.06)
+
+
+def test_frames_are_shut_in_contacts_and_pass_over_beside_them() -> None:
+    """Kills frames taken at their beginnings, flanks that add up, and contacts that fall between
+    two frames and show in none."""
+    share = meeting([Contact(0.10, 0.18)], 25, 10)  # middles at 0.02, 0.06, 0.10, 0.14, 0.18
+    expected = 1 - np.array([0.08, 0.04, 0, 0, 0, 0.04, 0.08, 0.12]) / FLANK_SECONDS
+    np.testing.assert_allclose(share[:8], expected.clip(0), atol=1e-6)
+    between = meeting([Contact(0.115, 0.12)], 25, 6)
+    assert between[2] == 1
+    assert between[3] < 1
+    close = meeting([Contact(0.10, 0.10), Contact(0.18, 0.18)], 25, 6)
+    assert close[3] == pytest.approx(1 - 0.04 / FLANK_SECONDS)
+    assert not meeting([Contact(5.0, 5.1)], 25, 6).any()
+
+
+def test_shutting_takes_the_gap_and_nothing_else_away() -> None:
+    """Kills a mouth that is pulled to rest as a whole, and pressed lips that are opened."""
+    model, manner = default_model(), load_driver().manner
+    mouth = 0.2 * torch.randn(4, 20, generator=torch.Generator().manual_seed(0))
+    mouth[:3] += 5 * manner.direction
+    mouth[3] = -3 * manner.direction
+    before = mouth_opening(model, mouth)
+    after = mouth_opening(model, shut(mouth, np.array([1, 0.5, 0, 1]), manner))
+    lowest = closed_opening(model) - PRESSED_MILLIMETRES
+    assert float(after[0]) == pytest.approx(lowest, abs=1e-3)
+    assert float(after[1]) == pytest.approx(float(before[1] + lowest) / 2, abs=1e-3)
+    torch.testing.assert_close(after[2:], before[2:], rtol=0, atol=1e-4)
+    moved = shut(mouth, np.ones(4), manner)[0] - mouth[0]
+    torch.testing.assert_close(
+        moved / moved.norm(), -manner.direction / manner.direction.norm(), rtol=0, atol=1e-4
+    )
+
+
+def test_nothing_is_heard_in_silence() -> None:
+    """Kills closed mouths of pauses taken for sounds."""
+    assert heard_contacts(silence(1.0, 16000)) == ()
+
+
+def test_a_shift_of_the_sound_shifts_what_is_heard(performer_clip: Clip) -> None:
+    """Kills contacts on the sound's clock instead of the picture's."""
+    from media.audio import load_audio
+
+    sound = load_audio(performer_clip.path, mono=True).mono16k().section(0, 3)
+    later = Audio(sound.samples, sound.rate, sound.start + Fraction(1, 2))
+    here, there = heard_contacts(sound), heard_contacts(later)
+    assert here
+    assert [c.start + 0.5 for c in here] == pytest.approx([c.start for c in there])
+
+
+def test_a_list_of_sounds_is_read_and_a_wrong_one_named(tmp_path: Path) -> None:
+    """Kills columns in another order, and a bad line passed over."""
+    path = tmp_path / "line.txt"
+    path.write_text("# espeak\n0.10s 0.25s m\n0.25 0.30 a\n")
+    quiet = silence(1.0, 16000)
+    assert sounds_of(str(path), quiet) == (Phoneme("m", 0.1, 0.25), Phoneme("a", 0.25, 0.3))
+    path.write_text("m 0.10 0.25\n")
+    with pytest.raises(InputError, match="line 1"):
+        sounds_of(str(path), quiet)
