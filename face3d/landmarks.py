@@ -39,7 +39,7 @@ class Landmarks:
     @property
     def found(self) -> np.ndarray:
         """Frames that show a face, bool [T]."""
-        return np.isfinite(self.xy).all(axis=(1, 2))
+        return np.isfinite(self.xy.sum((1, 2)))
 
 
 class FaceMesh:

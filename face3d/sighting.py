@@ -59,7 +59,8 @@ def sight(
 
     Raises InputError where no frame shows a face.
     """
-    seen = np.full((len(frames), COUNT, 3), np.nan, np.float32)
+    xy = np.full((len(frames), COUNT, 2), np.nan, np.float32)
+    depth = np.full((len(frames), COUNT), np.nan, np.float16)  # a thousandth of the face is enough
     with Follower(known) as follower, closing(Examiner()) as examiner:
 
         def followed() -> Generator[tuple[Frame, np.ndarray | None]]:
@@ -70,7 +71,7 @@ def sight(
         def watched() -> Generator[Frame]:
             for index, (frame, points) in enumerate(stream):
                 if points is not None:
-                    seen[index] = points
+                    xy[index], depth[index] = points[:, :2], points[:, 2]
                 examiner.examine(frame, points)
                 yield frame
 
@@ -79,8 +80,7 @@ def sight(
             counted = reported(watched(), reporter or Silent(), "find the face", len(frames))
             cuts = tuple(cut - frames.start for cut in find_cuts(clip, counted))
         evidence = examiner.evidence(shots_of(cuts, len(frames)))
-    landmarks = Landmarks(seen[..., :2], seen[..., 2])
-    found = Sighting(frames.start, landmarks, cuts, evidence)
+    found = Sighting(frames.start, Landmarks(xy, depth), cuts, evidence)
     if not found.landmarks.found.any():
         raise InputError(
             f"{clip.path} shows no face in {len(frames)} frames; "

@@ -172,7 +172,7 @@ def test_threads_change_nothing(performer_clip: Clip) -> None:
             examiner.examine(frame, points[-1])
     alone, evidence = collected(points), examiner.evidence([slice(0, len(frames))])
     np.testing.assert_array_equal(seen.landmarks.xy, alone.xy)
-    np.testing.assert_array_equal(seen.landmarks.depth, alone.depth)
+    np.testing.assert_array_equal(seen.landmarks.depth, alone.depth.astype(np.float16))
     assert seen.evidence is not None
     for name, column in vars(evidence).items():
         np.testing.assert_array_equal(getattr(seen.evidence, name), column)
