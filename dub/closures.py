@@ -1,8 +1,9 @@
-"""Where lips meet: on m, b and p, whatever manner, strength or smile says otherwise.
+"""Where lips meet on m, b and p, or a lip the teeth on f and v, whatever else moves the mouth.
 
 A shut mouth at the wrong moment is forgiven sooner than an open one during an m. Moments of contact
-are told, where somebody knows the words (`told_contacts`), or listened for (`heard_contacts`). In
-them the lips are brought together, just before the sound for b and p, during it for m.
+are told, where somebody knows the words (`told_contacts`), or listened for (`heard_contacts`: lips
+only). In them the mouth is brought to a gap: just before the sound for b and p, during it for
+others. Manner, strength and smile have no say in it.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from media.audio import Audio
 from prior.expression import CLOCK, STRIDE, load_driver
 from prior.hearing import STATES_AT, hear
 from prior.manner import Manner
-from prior.phonemes import BILABIAL, STOPS, Phoneme
+from prior.phonemes import BILABIAL, LABIODENTAL, STOPS, Phoneme
 from prior.phones import PHONES, STATES
 
 LEAST_POSTERIOR = 0.05
@@ -33,27 +34,35 @@ LOWEST_MILLIMETRES = 0.5
 """Of what was found, the moments count that are so near to its lowest."""
 SHUT_SHARE = 0.6
 """Of a stop, before it bursts."""
-PRESSED_MILLIMETRES = 0.5
-"""How far lips in contact are pressed together: a rendered gap ends where the mesh's does not."""
+PRESSED_MILLIMETRES = -0.5
+"""Gap of lips that meet: pressed, because a rendered gap ends where the mesh's does not."""
+TEETH_MILLIMETRES = 1.0
+"""Widest gap of lips while the lower one touches the upper teeth, as GRID's s1 shows it."""
 FLANK_SECONDS = 0.07
 """In which lips come together and part again."""
 
 
 @dataclass(frozen=True)
 class Contact:
-    """Lips meet over [start, end] seconds after the first frame."""
+    """The mouth is no wider than `gap` over [start, end] seconds after the first frame; gaps are
+    counted in millimetres from the closed mouth's."""
 
     start: float
     end: float
+    gap: float = PRESSED_MILLIMETRES
 
 
 def told_contacts(sounds: Sequence[Phoneme]) -> tuple[Contact, ...]:
-    """Of a line's sounds, by ARPABET or IPA: m throughout, b and p till they burst."""
-    return tuple(
-        Contact(s.start, s.start + (SHUT_SHARE if first in STOPS else 1) * s.length)
-        for s in sounds
-        if (first := s.symbol[:1].upper()) in BILABIAL  # no other sound's name begins so
-    )
+    """Of a line's sounds, by ARPABET or IPA: m, f and v throughout, b and p till they burst."""
+    contacts = []
+    for sound in sounds:
+        first = sound.symbol[:1].upper()  # no other sound's name begins like one of these
+        end = sound.start + (SHUT_SHARE if first in STOPS else 1) * sound.length
+        if first in BILABIAL:
+            contacts.append(Contact(sound.start, end))
+        elif first in LABIODENTAL:
+            contacts.append(Contact(sound.start, end, TEETH_MILLIMETRES))
+    return tuple(contacts)
 
 
 def heard_contacts(speech: Audio) -> tuple[Contact, ...]:
@@ -78,8 +87,19 @@ def heard_contacts(speech: Audio) -> tuple[Contact, ...]:
     return tuple(contacts)
 
 
-def meeting(contacts: Sequence[Contact], fps: float, count: int) -> Float[np.ndarray, " T"]:
-    """How far lips are brought together in each frame: 1 in a contact, with flanks beside it.
+def brought_together(
+    mouth: Float[Tensor, "T M"], contacts: Sequence[Contact], fps: float, manner: Manner
+) -> Float[Tensor, "T M"]:
+    """The mouths with each contact kept, as this speaker's lips close; never opened."""
+    for gap in sorted({contact.gap for contact in contacts}, reverse=True):
+        share = held([c for c in contacts if c.gap == gap], fps, len(mouth))
+        excess = (mouth @ manner.weights - gap).clamp_min(0)
+        mouth = mouth - (torch.from_numpy(share).float() * excess)[:, None] * manner.direction
+    return mouth
+
+
+def held(contacts: Sequence[Contact], fps: float, count: int) -> Float[np.ndarray, " T"]:
+    """How far contacts hold in each frame: wholly in them, with flanks beside them.
 
     A contact between the middles of two frames is shown by the nearer one, the earlier if in doubt.
     """
@@ -91,12 +111,3 @@ def meeting(contacts: Sequence[Contact], fps: float, count: int) -> Float[np.nda
             away[away.argmin()] = 0
         share = np.maximum(share, 1 - away / FLANK_SECONDS)
     return share.clip(0, 1)
-
-
-def shut(
-    mouth: Float[Tensor, "T M"], share: Float[np.ndarray, " T"], manner: Manner
-) -> Float[Tensor, "T M"]:
-    """The mouths with their lips brought together, as this speaker's lips close; never opened."""
-    opening = manner.closed + mouth @ manner.weights
-    excess = (opening - manner.closed + PRESSED_MILLIMETRES).clamp_min(0)
-    return mouth - (torch.from_numpy(share).float() * excess)[:, None] * manner.direction

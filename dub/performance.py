@@ -17,7 +17,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from core.errors import InputError
-from dub.closures import heard_contacts, meeting, shut, told_contacts
+from dub.closures import brought_together, heard_contacts, told_contacts
 from dub.direction import Direction
 from face3d.track import Track
 from media.audio import Audio
@@ -74,7 +74,7 @@ def speaking(
     intent = strength[:, None] * taken(speech, driver, fps, count, direction)
     told = direction.sounds
     contacts = heard_contacts(speech) if told is None else told_contacts(told)
-    intent = shut(intent, meeting(contacts, float(fps), count), driver.manner)
+    intent = brought_together(intent, contacts, float(fps), driver.manner)
     start, stop = spoken_span(speech)
     times = (np.arange(count) + 0.5) / float(fps)
     spoken = (times >= start - LEAD_SECONDS) & (times <= stop + LEAD_SECONDS)

@@ -95,7 +95,7 @@ HEADINGS = (
 def explained(actors: int, lines: int) -> str:
     return (
         f"{actors} actors of `benchmarks/six_clips.py` speak {lines} lines on their plates "
-        "(2.5 to 5 s), lips shut before and after; landmarks are detected in the rendered frames. "
+        "(3 s of each), lips shut before and after; landmarks are detected in the rendered frames. "
         "*within 1 frame*: the judge's offset between these lips and the line. *shut*: the mean "
         f"gap of nine inner-lip pairs falls below {SHUT_PX256:g} px256 from 40 ms before the sound "
         "to 20 ms after it, the dub being told when its sounds are spoken (`--words`); *meant*: "

@@ -47,6 +47,8 @@ PLATES = {
     "obama_st2": "0s:5s",
 }
 """Frames that are dubbed. The two MEAD clips are so short that half of the plate was learned."""
+SHOWN_SECONDS = 3
+"""So much of a plate speaks: enough for the judge, and all that one of them has."""
 LEARNED_SECONDS = 10
 """No more of the footage teaches the manner of speaking."""
 MOUTH_WIDTH, MOUTH_HEIGHT = 112, 80
@@ -105,6 +107,7 @@ def stage(case: Case, folder: Path, footage: Path, work: Path) -> Stage:
     track = kept_track(work / "plates", plate, PLATES[case.plate], actor.identity)
     taught = kept_track(work / "learned", learned, case.learn, actor.identity)
     style = learn_style(learned, taught[: round(LEARNED_SECONDS * taught.fps)], model)
+    track = track[: round(SHOWN_SECONDS * track.fps)]
     grades = plate_grades(model, person.identity, person.skin, plate, track)
     weights = hashlib.sha256((folder / "renderer.safetensors").read_bytes()).hexdigest()
     return Stage(case.clip, person, plate, track, grades, style.driver(), weights)

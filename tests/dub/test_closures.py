@@ -11,10 +11,11 @@ from core.errors import InputError
 from dub.closures import (
     FLANK_SECONDS,
     PRESSED_MILLIMETRES,
+    TEETH_MILLIMETRES,
     Contact,
+    brought_together,
     heard_contacts,
-    meeting,
-    shut,
+    held,
     told_contacts,
 )
 from dub.direction import sounds_of
@@ -31,7 +32,8 @@ def test_lips_meet_during_m_and_before_b_and_p_burst() -> None:
     told = told_contacts(
         [Phoneme("M", 0.0, 0.2), Phoneme("pʰ", 1.0, 1.1), Phoneme("F", 2, 3), Phoneme("", 3, 4)]
     )
-    assert [c.start for c in told] == [0.0, 1.0]
+    assert [c.start for c in told] == [0.0, 1.0, 2.0]
+    assert [c.gap for c in told] == [PRESSED_MILLIMETRES] * 2 + [TEETH_MILLIMETRES]
     assert told[0].end == pytest.approx(0.2)
     assert told[1].end == pytest.approx(1.06)
 
@@ -39,30 +41,31 @@ def test_lips_meet_during_m_and_before_b_and_p_burst() -> None:
 def test_frames_are_shut_in_contacts_and_pass_over_beside_them() -> None:
     """Kills frames taken at their beginnings, flanks that add up, and contacts that fall between
     two frames and show in none."""
-    share = meeting([Contact(0.10, 0.18)], 25, 10)  # middles at 0.02, 0.06, 0.10, 0.14, 0.18
+    share = held([Contact(0.10, 0.18)], 25, 10)  # middles at 0.02, 0.06, 0.10, 0.14, 0.18
     expected = 1 - np.array([0.08, 0.04, 0, 0, 0, 0.04, 0.08, 0.12]) / FLANK_SECONDS
     np.testing.assert_allclose(share[:8], expected.clip(0), atol=1e-6)
-    between = meeting([Contact(0.115, 0.12)], 25, 6)
+    between = held([Contact(0.115, 0.12)], 25, 6)
     assert between[2] == 1
     assert between[3] < 1
-    close = meeting([Contact(0.10, 0.10), Contact(0.18, 0.18)], 25, 6)
+    close = held([Contact(0.10, 0.10), Contact(0.18, 0.18)], 25, 6)
     assert close[3] == pytest.approx(1 - 0.04 / FLANK_SECONDS)
-    assert not meeting([Contact(5.0, 5.1)], 25, 6).any()
+    assert not held([Contact(5.0, 5.1)], 25, 6).any()
 
 
-def test_shutting_takes_the_gap_and_nothing_else_away() -> None:
-    """Kills a mouth that is pulled to rest as a whole, and pressed lips that are opened."""
+def test_contacts_take_the_gap_and_nothing_else_away() -> None:
+    """Kills a mouth that is pulled to rest as a whole, pressed lips that are opened, and an f
+    beside an m that opens it."""
     model, manner = default_model(), load_driver().manner
     mouth = 0.2 * torch.randn(4, 20, generator=torch.Generator().manual_seed(0))
     mouth[:3] += 5 * manner.direction
     mouth[3] = -3 * manner.direction
-    before = mouth_opening(model, mouth)
-    after = mouth_opening(model, shut(mouth, np.array([1, 0.5, 0, 1]), manner))
-    lowest = closed_opening(model) - PRESSED_MILLIMETRES
-    assert float(after[0]) == pytest.approx(lowest, abs=1e-3)
-    assert float(after[1]) == pytest.approx(float(before[1] + lowest) / 2, abs=1e-3)
+    contacts = [Contact(0.0, 0.04), Contact(3.0, 4.0), Contact(1.5, 1.5, TEETH_MILLIMETRES)]
+    made = brought_together(mouth, [*contacts, Contact(0, 0.04, TEETH_MILLIMETRES)], 1, manner)
+    before, after = (mouth_opening(model, m) - closed_opening(model) for m in (mouth, made))
+    assert float(after[0]) == pytest.approx(PRESSED_MILLIMETRES, abs=1e-3)
+    assert float(after[1]) == pytest.approx(TEETH_MILLIMETRES, abs=1e-3)
     torch.testing.assert_close(after[2:], before[2:], rtol=0, atol=1e-4)
-    moved = shut(mouth, np.ones(4), manner)[0] - mouth[0]
+    moved = made[0] - mouth[0]
     torch.testing.assert_close(
         moved / moved.norm(), -manner.direction / manner.direction.norm(), rtol=0, atol=1e-4
     )
