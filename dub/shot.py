@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
@@ -24,6 +25,7 @@ from core.errors import InputError, UsageError
 from core.progress import Reporter, reported
 from core.serial import save_json, unwritable
 from dub.direction import Direction, Silence, kept_frames, sounds_of, strength_of
+from dub.grain import Grain, plate_grains
 from dub.performance import Performance, reenacting, speaking
 from dub.sidecar import clip_facts, file_hash, folder_hash, runs, sidecar_path
 from face3d.lips import mouth_opening
@@ -99,7 +101,8 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
 
     grades = plate_grades(model, person.identity, person.skin, clip, track)
     person, lights = on_device(person, job.device), on_device(grades, job.device)
-    dubbed = performed(person, clip.frames(frames), track, performance, lights)
+    grains = plate_grains(model, actor.identity, clip, track)
+    dubbed = performed(person, clip.frames(frames), track, performance, lights, grains, job.seed)
     with ClipWriter(job.output, clip, speech) as writer:
         for frame in reported(dubbed, reporter, "dub", len(frames)):
             writer.write(frame)
@@ -112,6 +115,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     for warning in warnings:
         reporter.say(f"warning: {warning}")
     document = describe(job, clip, frames, track, performance, grades, seconds, warnings)
+    document["grain"] = [None if grain is None else grain.facts() for grain in grains]
     save_json(sidecar_path(job.output), document)
     return document
 
@@ -188,11 +192,18 @@ def performed(
     track: Track,
     performance: Performance,
     grades: tuple[Grade | None, ...],
+    grains: tuple[Grain | None, ...],
+    seed: int,
 ) -> Iterator[Frame]:
     """The shot's frames with the performance painted in; the others exactly as they were."""
     wanted = replace(track, valid=track.valid & torch.from_numpy(performance.painted))
     for frame, painted in paint(person, frames, wanted, performance.mouth, grades):
-        yield frame if painted is None else pasted(frame, painted)
+        if painted is None:
+            yield frame
+            continue
+        grain = grains[int(track.shot[frame.index - track.start])]
+        field = grain and partial(grain.field, key=(seed, frame.index))
+        yield pasted(frame, painted, field)
 
 
 def describe(

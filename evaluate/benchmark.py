@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from evaluate.metrics.grain import grain_ratios
 from evaluate.metrics.lips import leak_share, lmd_px256, mouth_opening, opening_corr
 from evaluate.metrics.lips import opening_mae_px256 as opening_mae
 from evaluate.metrics.open_mouth import mouth_inside, teeth_show
@@ -133,6 +134,7 @@ def figures(shot: Shot, name: str, fps: Any, sound: Audio | None) -> dict[str, A
             "opening_mae_px256": opening_mae(ours[known], theirs[known], CROP_PIXELS),
         },
         "sync": sync_of(ours, fps, sound),
+        "grain": grain_ratios(made, true, shot.outer, valid),
         "flicker_ratio": flicker_ratio(made, true, shot.outer, valid),
         "seam_ratio": seam_ratio(made, true, shot.outer, valid),
         "outside_max_diff": seen.outside,

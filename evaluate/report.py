@@ -47,6 +47,9 @@ METRICS = {
     "confidence": Metric("Confidence", 3, "higher"),
     "margin": Metric("Margin", 3, "higher"),
     "leak": Metric("Speaking in silence", 3, "lower"),
+    "grain_fine": Metric("Fine grain", 3, "near 1", 1.0),
+    "grain_medium": Metric("Medium grain", 3, "near 1", 1.0),
+    "grain_coarse": Metric("Coarse grain", 3, "near 1", 1.0),
     "flicker_ratio": Metric("Flicker", 3, "near 1", 1.0),
     "seam_ratio": Metric("Seam", 3, "near 1", 1.0),
     "outside_max_diff": Metric("Change outside the matte", 0, "0", 0.0),
@@ -59,6 +62,7 @@ GROUP_TITLES = {
     "open_mouth": "Inside of the open mouth, where teeth show",
     "landmarks": "Landmarks",
     "sync": "Sync",
+    "grain": "Grain",
 }
 SHOT_TITLE = "Shot"
 OWN_ROW = "this result"

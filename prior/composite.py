@@ -1,5 +1,6 @@
 """A painted window and its way back into the untouched plate."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -35,8 +36,12 @@ def matte_of(outer: np.ndarray) -> Float[np.ndarray, "h w"]:
     return (rise * rise * (3 - 2 * rise)).astype(np.float32)
 
 
-def pasted(frame: Frame, painted: Painted) -> Frame:
-    """The frame with a painted window blended into its own planes."""
+Grained = Callable[[int, int], Float[np.ndarray, "h w"]]
+"""Code values of luma that lie on a patch of so many rows and columns of the plate."""
+
+
+def pasted(frame: Frame, painted: Painted, grain: Grained | None = None) -> Frame:
+    """The frame with a painted window blended into its own planes, and grain on it."""
     crop, scale = painted.crop, painted.crop.scale
     height, width = painted.matte.shape
     left = int(np.floor(crop.left + painted.left / scale))
@@ -60,6 +65,8 @@ def pasted(frame: Frame, painted: Painted) -> Frame:
         flags=cv2.INTER_CUBIC | inverse,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    if grain is not None:
+        patch = patch + grain(high, wide)[..., None]
     matte = cv2.warpAffine(painted.matte, back, (wide, high), flags=cv2.INTER_LINEAR | inverse)
     coded = np.clip(np.round(patch), 0, 255).astype(np.uint8)
     return frame.composited(coded, matte.clip(0, 1), left, top)

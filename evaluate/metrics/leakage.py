@@ -18,8 +18,10 @@ def explained(
     """R² of ridge regression of the target on the inputs, cross-validated over blocks of time.
 
     Each of five blocks is foretold from the others, less `gap` frames beside it; the strength is
-    the one that does best among those others, block by block. 1 − squared error over the squared
-    distance from the mean that the others know: chance is 0 or below.
+    the one that does best among those others, block by block. Movement counts, not level: in each
+    block both curves are taken from their own mean there, because a head that sits elsewhere
+    shifts what a reader expects, and a leak that shows every movement must not hide behind that.
+    1 − squared error over the target's squares: chance is 0 or below.
     """
     block = np.arange(len(target)) * BLOCKS // len(target)
     error = chance = 0.0
@@ -33,7 +35,7 @@ def explained(
         ]
         best = int(np.sum(inner, 0).argmin())
         error += sum_of_errors(inputs, target, train, test)[best]
-        chance += float(np.square(target[test] - target[train].mean()).sum())
+        chance += float(np.square(target[test] - target[test].mean()).sum())
     return 1 - error / chance
 
 
@@ -46,15 +48,13 @@ def sum_of_errors(
     inputs: np.ndarray, target: np.ndarray, train: np.ndarray, test: np.ndarray
 ) -> Float[np.ndarray, " S"]:
     """Squared errors on the test frames for each strength, by the dual form: T × T systems."""
-    known, mean = inputs[train] - inputs[train].mean(0), target[train].mean()
+    known = inputs[train] - inputs[train].mean(0)
     gram = known @ known.T
     values, vectors = np.linalg.eigh(gram)
-    across = (inputs[test] - inputs[train].mean(0)) @ known.T @ vectors
-    inside = vectors.T @ (target[train] - mean)
+    across = (inputs[test] - inputs[test].mean(0)) @ known.T @ vectors
+    inside = vectors.T @ (target[train] - target[train].mean())
     unit = np.trace(gram) / len(gram)
+    moved = target[test] - target[test].mean()
     return np.array(
-        [
-            np.square(mean + across @ (inside / (values + s * unit)) - target[test]).sum()
-            for s in STRENGTHS
-        ]
+        [np.square(across @ (inside / (values + s * unit)) - moved).sum() for s in STRENGTHS]
     )
