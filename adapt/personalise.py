@@ -19,15 +19,15 @@ from core.errors import DivergedError
 from core.progress import Step
 from core.serial import Schema, load_tensors, save_tensors
 from face3d.morphable import MorphableModel
-from face3d.unwrap import filled
 from face3d.view import look
 from prior.bank import choose_references, distances
 from prior.checkpoint import load_checkpoint, save_checkpoint
 from prior.conditions import Conditions, assembled, stacked
 from prior.corpus import MARGIN
+from prior.glances import Glances
 from prior.losses import attention, weighted_l1
 from prior.renderer import RendererPrior
-from prior.train_renderer import RendererTraining, TrainingClip, draw_sample, renderer_loss
+from prior.train_renderer import RendererTraining, TrainingClip, painted, renderer_loss
 from render.deferred import DeferredRenderer
 from render.neural_texture import NeuralTexture
 
@@ -56,10 +56,10 @@ class Personalising:
 class Personal(nn.Module):
     """What fine-tuning changes."""
 
-    def __init__(self, prior: RendererPrior, colours: Float[Tensor, "3 R R"]) -> None:
+    def __init__(self, prior: RendererPrior, clip: TrainingClip) -> None:
         super().__init__()
         self.renderer: DeferredRenderer = prior.renderer()
-        self.texture: NeuralTexture = prior.texture(colours)
+        self.texture: NeuralTexture = prior.texture(clip.colours, clip.seen)
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,6 @@ class Personalised:
     steps: list[int]
     fit_loss: list[float]
     held_out_error: list[float]
-
-
-def start_colours(clip: TrainingClip, prior: RendererPrior) -> Float[Tensor, "3 R R"]:
-    """The feed-forward start: the footage unprojected, holes filled from everybody's mean."""
-    return filled(clip.colours, clip.seen, prior.colours)
 
 
 def held_out_conditions(
@@ -112,8 +107,9 @@ def personalise(
     """
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
-    state = Personal(prior, start_colours(fit, prior)).to(device)
+    state = Personal(prior, fit).to(device)
     fit, judged, model = fit.to(device), on_device(judged, device), on_device(model, device)
+    glances = Glances(fit, model)
     optimiser = torch.optim.Adam(
         [
             {"params": state.texture.parameters(), "lr": config.texture_rate},
@@ -147,11 +143,11 @@ def personalise(
             break
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = min(1.0, (step + 1) / 20) * rate * max(0.05, 1 - elapsed / config.seconds)
-        samples = [draw_sample(fit, model, generator) for _ in range(config.batch)]
+        samples = [glances.sample(generator) for _ in range(config.batch)]
         seen = stacked([conditions for conditions, _ in samples])
         true = torch.cat([image for _, image in samples])
         features = state.texture(seen.uv, seen.inner)
-        made = seen.render_features(state.renderer, features)
+        made = painted(state.renderer, seen, features)
         loss = renderer_loss(made, true, features, true, seen, config.loss)
         value = float(loss.detach())
         if not np.isfinite(value):

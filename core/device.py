@@ -1,6 +1,7 @@
 """Choose the device once, say why, and bring values there. Whatever computes follows its inputs."""
 
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -35,6 +36,14 @@ def resolve_device(name: str = "auto") -> Device:
             )
         return Device(torch.device("cuda"), "asked for")
     raise UsageError(f"--device {name} is not one of auto, cpu, cuda; use --device auto.")
+
+
+@cache
+def bfloat16_pays(kind: str) -> bool:
+    """Whether a device of this type convolves faster in bfloat16 than in float32: GPUs do, CPUs
+    that have instructions for it (1.7 times there); on other CPUs it is slow."""
+    told = getattr(torch.cpu, "get_capabilities", dict)()  # torch of 2.6 does not tell
+    return kind == "cuda" or (kind == "cpu" and bool(told.get("avx512_bf16", False)))
 
 
 def on_device(value: Value, device: torch.device) -> Value:

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from adapt.personalise import start_colours
 from core.errors import UsageError
 from core.memory import peak_rss_mb
 from core.progress import Reporter, Step
@@ -140,7 +139,7 @@ def _person(clip: Clip, track: Track, model: MorphableModel) -> Person:
     prior = default_prior()
     windows = gather_windows(clip, track, model, np.flatnonzero(track.valid.numpy()))
     known = training_clip(windows, model, clip.path.stem)
-    texture = prior.texture(start_colours(known, prior)).eval()
+    texture = prior.texture(known.colours, known.seen).eval()
     skin = skin_of(model, clip, track, np.flatnonzero(track.valid.numpy()), hidden=False)
     renderer = prior.renderer().eval()
     return Person(model, track.identity, renderer, texture, known.bank, skin)

@@ -63,6 +63,8 @@ class Train(Verb):
     """Folder for checkpoints and the finished weights."""
     model: SpeechPart = "expression"
     """What to learn from a speech corpus."""
+    start: Path | None = None
+    """Weights of a renderer to go on from; from nothing unless told."""
     budget: str | None = None
     """Wall-clock time of the renderer's training, 50m unless told; speech takes fixed steps."""
     steps: int | None = None
@@ -85,13 +87,15 @@ class Train(Verb):
         from core.device import resolve_device
         from prior.curves import Curves
         from prior.ranks import joined
+        from prior.renderer import RendererPrior
         from prior.train_renderer import Grid, train_renderer
 
         config = self._renderer_config()
+        start = RendererPrior.load(self.start) if self.start else None
         with joined(resolve_device(self.device or "auto").torch) as ranks:
             reporter = self.reporter if ranks.leads else Silent()
             curves = Curves(self.output, self.tensorboard) if ranks.leads else None
-            for event in train_renderer(self.corpus, self.output, config, ranks):
+            for event in train_renderer(self.corpus, self.output, config, ranks, start):
                 if curves:
                     curves.add(event)
                 if not isinstance(event, Grid):
@@ -117,7 +121,7 @@ class Train(Verb):
         )
 
     def _train_speech(self) -> int:
-        for flag in ("budget", "steps", "batch", "hold", "device", "tensorboard"):
+        for flag in ("start", "budget", "steps", "batch", "hold", "device", "tensorboard"):
             if (value := getattr(self, flag)) not in (None, False):
                 raise UsageError(
                     f"--{flag} {value} does not apply to a speech corpus, which is trained for "

@@ -12,18 +12,21 @@ from torch import Tensor
 
 from core.errors import AssetError
 from core.serial import Schema, load_tensors, save_tensors
+from prior.texture_start import TextureStart, evidence_of
 from render.deferred import DeferredRenderer, RendererConfig
-from render.neural_texture import CHANNELS, COLOURS, SIZE, NeuralTexture, composed
+from render.neural_texture import CHANNELS, COLOURS, SIZE, NeuralTexture
 
-SCHEMA = Schema("renderer-prior", 1)
+SCHEMA = Schema("renderer-prior", 2)
 
 
 @dataclass(frozen=True)
 class RendererPrior:
-    """What many people taught: network weights, mean colours and features of the texture."""
+    """What many people taught: weights of the network and of the one that starts textures, mean
+    colours and features of the texture."""
 
     config: RendererConfig
     weights: dict[str, Tensor]
+    start: dict[str, Tensor]
     colours: Float[Tensor, "3 R R"]
     features: Float[Tensor, "D R R"]
     about: dict[str, Any]
@@ -33,13 +36,18 @@ class RendererPrior:
         network.load_state_dict(self.weights)
         return network.to(memory_format=torch.channels_last)  # pyright: ignore
 
-    def texture(self, colours: Float[Tensor, "3 R R"]) -> NeuralTexture:
-        """A person's first texture: their own colours, everybody's features."""
-        return NeuralTexture(composed(colours, self.features))
+    def texture(self, colours: Float[Tensor, "3 R R"], seen: Float[Tensor, "R R"]) -> NeuralTexture:
+        """A person's first texture from unprojected colours and how much was seen of each texel."""
+        network = TextureStart()
+        network.load_state_dict(self.start)
+        with torch.no_grad():
+            evidence = evidence_of(colours, seen, self.colours)
+            return NeuralTexture(network.texture(evidence, self.features))
 
     def save(self, path: Path) -> None:
         """Half precision: the file ships with the package."""
         tensors = {f"renderer.{k}": v.half() for k, v in self.weights.items()}
+        tensors |= {f"start.{k}": v.half() for k, v in self.start.items()}
         tensors |= {"colours": self.colours.half(), "features": self.features.half()}
         save_tensors(path, SCHEMA, tensors, {"config": asdict(self.config), "about": self.about})
 
@@ -48,14 +56,15 @@ class RendererPrior:
         """Raises InputError for a file that is not a renderer prior of this schema."""
         tensors, header = load_tensors(path, SCHEMA)
         config = header["config"]
-        weights = {
-            name.removeprefix("renderer."): value.float()
-            for name, value in tensors.items()
-            if name.startswith("renderer.")
-        }
+
+        def under(prefix: str) -> dict[str, Tensor]:
+            named = [name for name in tensors if name.startswith(prefix)]
+            return {name.removeprefix(prefix): tensors[name].float() for name in named}
+
         return RendererPrior(
             RendererConfig(**{**config, "widths": tuple(config["widths"])}),
-            weights,
+            under("renderer."),
+            under("start."),
             tensors["colours"].float(),
             tensors["features"].float(),
             header["about"],
@@ -66,10 +75,11 @@ def untrained(seed: int) -> RendererPrior:
     """The same network knowing nobody: the baseline every claim about the prior is held against."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = DeferredRenderer(RendererConfig())
+        network, start = DeferredRenderer(RendererConfig()), TextureStart()
         features = 0.1 * torch.randn(CHANNELS - COLOURS, SIZE, SIZE)
     colours = torch.zeros(COLOURS, SIZE, SIZE)
-    return RendererPrior(network.config, network.state_dict(), colours, features, {"people": []})
+    weights, about = network.state_dict(), {"people": []}
+    return RendererPrior(network.config, weights, start.state_dict(), colours, features, about)
 
 
 @cache

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
-from core.device import CPU, on_device
+from core.camera import Camera
+from core.device import CPU, bfloat16_pays, on_device
 from core.errors import DivergedError
 from core.progress import Step
 from core.serial import load_header
@@ -35,11 +36,12 @@ from prior.checkpoint import latest_checkpoint, load_checkpoint, save_together
 from prior.conditions import Conditions, assembled, relit, stacked, tinted
 from prior.corpus import MARGIN, Sample, Windows
 from prior.grade import Grade, random_grade
-from prior.losses import attention, gradient_l1, structural, weighted_l1
+from prior.losses import attention, detail, gradient_l1, structural, weighted_l1
 from prior.ranks import Ranks
 from prior.renderer import RendererPrior
 from prior.skin import normal_chart
 from prior.stream import Library, Place, Stream
+from prior.texture_start import TextureStart, evidence_of
 from render.deferred import DeferredRenderer, RendererConfig
 from render.neural_texture import CHANNELS, COLOURS, SIZE
 from render.sampling import sample_texture
@@ -73,6 +75,7 @@ class RendererTraining:
     lips: float = 4.0
     gradient: float = 1.0
     structure: float = 0.25
+    detail: float = 0.5
     colour: float = 0.25
     seed: int = 0
     checkpoint_seconds: float = 300.0
@@ -117,13 +120,25 @@ def training_clip(windows: Windows, model: MorphableModel, person: str) -> Train
     return TrainingClip(person, windows, outer, bank, distance, colours, weight, normals)
 
 
-def draw_sample(
-    clip: TrainingClip, model: MorphableModel, generator: torch.Generator
-) -> tuple[Conditions, Float[Tensor, "1 3 H W"]]:
+@dataclass(frozen=True)
+class Draw:
+    """A sample that was drawn: a frame of a clip, its window's shift in pixels, its references."""
+
+    index: int
+    dx: int
+    dy: int
+    chosen: Int[Tensor, "1 2"]
+
+    def within(self, camera: Camera) -> tuple[slice, slice]:
+        """The rows and columns that a window's camera cuts out of the picture with margin."""
+        top, left = MARGIN + self.dy, MARGIN + self.dx
+        return slice(top, top + camera.height), slice(left, left + camera.width)
+
+
+def draw(clip: TrainingClip, generator: torch.Generator) -> Draw:
     """A random frame through a randomly shifted window, with near but imperfect references.
 
-    Computed where the clip and the model are; the generator is the CPU's, so that a seed draws the
-    same samples on every device.
+    The generator is the CPU's, so that a seed draws the same samples on every device.
     """
 
     def below(limit: int) -> int:
@@ -131,35 +146,48 @@ def draw_sample(
 
     index = below(len(clip.windows))
     dx, dy = below(2 * MARGIN + 1) - MARGIN, below(2 * MARGIN + 1) - MARGIN
-    camera = clip.windows.camera(index, dx, dy, MARGIN)
-    rows = slice(MARGIN + dy, MARGIN + dy + camera.height)
-    columns = slice(MARGIN + dx, MARGIN + dx + camera.width)
-    image = clip.windows.images[index : index + 1, :, rows, columns].float() / 127.5 - 1
     # One sample in ten sees references of quite another mouth: a new line will need that too.
     reach = len(clip.windows) if below(10) == 0 else 6
     allowed = int(torch.isfinite(clip.distance[index]).sum())
     nearest = clip.distance[index].topk(min(reach, allowed), largest=False).indices
-    chosen = nearest[torch.randint(len(nearest), (1, 2), generator=generator)]
-    view = look(model, clip.windows.identity, clip.windows.motion[index : index + 1], camera)
-    outer = clip.outer[index : index + 1, None, rows, columns].float()
-    return assembled(model, view, outer, image, clip.bank, chosen.to(image.device)), image
+    return Draw(index, dx, dy, nearest[torch.randint(len(nearest), (1, 2), generator=generator)])
+
+
+def draw_sample(
+    clip: TrainingClip, model: MorphableModel, generator: torch.Generator
+) -> tuple[Conditions, Float[Tensor, "1 3 H W"]]:
+    """What a draw shows, and its picture; computed where the clip and the model are."""
+    drawn = draw(clip, generator)
+    at = slice(drawn.index, drawn.index + 1)
+    camera = clip.windows.camera(drawn.index, drawn.dx, drawn.dy, MARGIN)
+    rows, columns = drawn.within(camera)
+    image = clip.windows.images[at, :, rows, columns].float() / 127.5 - 1
+    view = look(model, clip.windows.identity, clip.windows.motion[at], camera)
+    outer = clip.outer[at, None, rows, columns].float()
+    return assembled(model, view, outer, image, clip.bank, drawn.chosen.to(image.device)), image
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of one step: of which slots, under which tint, lit by what (None: as they were)."""
+    """Samples of one step: of which slots, under which tint, lit by what (None: as they were).
+
+    `fresh` ones start from their clip's evidence alone, as an actor does; the others have the
+    texture that their clip has learned so far.
+    """
 
     seen: Conditions
     true: Float[Tensor, "B 3 H W"]
     slots: tuple[int, ...]
     gain: Float[Tensor, "B 3 1 1"]
     lights: tuple[Grade | None, ...]
+    fresh: tuple[bool, ...]
 
 
 def draw_batch(
     clips: list[TrainingClip], model: MorphableModel, size: int, generator: torch.Generator
 ) -> Batch:
-    """Samples of random clips of random people; each second one tinted, each fourth relit."""
+    """Samples of random clips of random people; each second one tinted, each fourth relit,
+    the first and the last of four fresh."""
     people: dict[str, list[int]] = defaultdict(list)
     for slot, clip in enumerate(clips):
         people[clip.person].append(slot)
@@ -177,7 +205,8 @@ def draw_batch(
         for i, slot in enumerate(slots)
     ]
     seen = stacked([conditions for conditions, _ in samples])
-    return on_device(Batch(seen, true, tuple(slots), gain, tuple(lights)), true.device)
+    fresh = tuple(i % 4 in (0, 3) for i in range(size))
+    return on_device(Batch(seen, true, tuple(slots), gain, tuple(lights), fresh), true.device)
 
 
 def relit_samples(
@@ -201,41 +230,72 @@ class Shared(nn.Module):
         super().__init__()
         self.config = config
         self.renderer = DeferredRenderer(RendererConfig())
+        self.start = TextureStart()
         self.features = nn.Parameter(torch.zeros(CHANNELS - COLOURS, SIZE, SIZE))
 
     def forward(
-        self, batch: Batch, own: list[Tensor]
+        self, batch: Batch, own: list[Tensor], evidence: list[Tensor]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "B 3 H W"], Float[Tensor, "B 3 H W"]]:
-        """The loss, what is painted and what it should be; `own` are the samples' textures.
+        """The loss, what is painted and what it should be.
 
-        On a GPU the network computes in bfloat16; textures and losses stay in float32.
+        Of each sample's clip there are its own texture and its evidence.
+
+        The network computes in bfloat16 where that pays; textures and losses stay in float32.
         """
         shared = torch.cat([torch.zeros_like(own[0][:COLOURS]), self.features])
         seen = batch.seen
+        textures = [
+            self.start.texture(evidence[i], self.features) if fresh else own[i] + shared
+            for i, fresh in enumerate(batch.fresh)
+        ]
         looked_up = [
-            sample_texture((texture + shared)[None], seen.uv[i : i + 1], seen.inner[i : i + 1])
-            for i, texture in enumerate(own)
+            sample_texture(texture[None], seen.uv[i : i + 1], seen.inner[i : i + 1])
+            for i, texture in enumerate(textures)
         ]
         seen, features = tinted(seen, torch.cat(looked_up), batch.gain)
         seen, true = relit_samples(seen, (batch.true + 1) * batch.gain - 1, batch.lights)
-        with torch.autocast("cuda", torch.bfloat16, enabled=true.device.type == "cuda"):
-            made = seen.render_features(self.renderer, features).float()
+        made = painted(self.renderer, seen, features)
         colours = (batch.true + 1) * batch.gain - 1
         return renderer_loss(made, true, features, colours, seen, self.config), made, true
+
+
+def painted(
+    renderer: DeferredRenderer, seen: Conditions, features: Tensor
+) -> Float[Tensor, "B 3 H W"]:
+    """The picture for learning: convolutions in bfloat16 where the device is faster at that."""
+    kind = features.device.type
+    if not bfloat16_pays(kind):
+        return seen.render_features(renderer, features)
+    with torch.autocast(kind, torch.bfloat16):
+        return seen.render_features(renderer, features).float()
 
 
 class PriorState(nn.Module):
     """Everything that training learns: what is shared, and the held clips' own textures by slot.
 
-    `past` sums the textures of the clips that have given way, `gone` counts them.
+    `past` sums the textures of the clips that have given way, `gone` counts them. `colours` fill
+    what a clip does not show; black without a prior to start from.
     """
 
+    colours: Tensor
     past: Tensor
     gone: Tensor
 
-    def __init__(self, starts: list[Float[Tensor, "C R R"]], config: RendererTraining) -> None:
+    def __init__(
+        self,
+        starts: list[Float[Tensor, "C R R"]],
+        config: RendererTraining,
+        prior: RendererPrior | None = None,
+    ) -> None:
+        """`prior`: what is known already; without one everything is to be learned."""
         super().__init__()
         self.shared = Shared(config)
+        self.register_buffer("colours", torch.zeros(COLOURS, SIZE, SIZE))
+        if prior:
+            self.shared.renderer.load_state_dict(prior.weights)
+            self.shared.start.load_state_dict(prior.start)
+            self.shared.features.data.copy_(prior.features)
+            self.colours.copy_(prior.colours)
         self.own = nn.ParameterList([nn.Parameter(start) for start in starts])
         self.register_buffer("past", torch.zeros(CHANNELS, SIZE, SIZE))
         self.register_buffer("gone", torch.zeros(1))
@@ -265,6 +325,10 @@ def own_texture(clip: TrainingClip) -> Float[Tensor, "C R R"]:
     return torch.cat([colours, colours.new_zeros(CHANNELS - COLOURS, *colours.shape[1:])])
 
 
+def evidence_for(clip: TrainingClip, state: PriorState) -> Float[Tensor, "4 R R"]:
+    return evidence_of(clip.colours, clip.seen, state.colours)
+
+
 def renderer_loss(
     made: Tensor,
     true: Tensor,
@@ -273,10 +337,11 @@ def renderer_loss(
     seen: Conditions,
     config: RendererTraining,
 ) -> Float[Tensor, ""]:
-    """L1, edges and structure of the picture, and the texture's first channels as `colours`."""
+    """L1, edges, structure, detail; the texture's first channels are to be `colours`."""
     weight = attention(seen.outer, seen.mouth, config.lips)
     picture = weighted_l1(made, true, weight) + config.gradient * gradient_l1(made, true, weight)
     picture = picture + config.structure * structural(made, true, weight)
+    picture = picture + config.detail * detail(made, true, weight)
     colour = weighted_l1(features[:, :COLOURS], colours, seen.inner)
     return (picture + config.colour * colour).mean()
 
@@ -290,9 +355,15 @@ class Grid:
 
 
 def train_renderer(
-    corpus: Path, folder: Path, config: RendererTraining, ranks: Ranks = ALONE
+    corpus: Path,
+    folder: Path,
+    config: RendererTraining,
+    ranks: Ranks = ALONE,
+    prior: RendererPrior | None = None,
 ) -> Iterator[Step | Grid]:
     """Train, yielding steps; checkpoints and the finished prior land in `folder`.
+
+    `prior` is what learning starts from, if anything.
 
     A checkpoint in `folder` is resumed: with a budget of steps, on a CPU, the result is bit for bit
     that of an uninterrupted run. Raises DivergedError at a loss that is not finite.
@@ -308,7 +379,7 @@ def train_renderer(
     place = Place.of(header["place"]) if header else None
     stream = Stream(library, ready, config.hold, config.seed, place)
     try:
-        yield from _trained(stream, library, folder, config, ranks, checkpoint, header)
+        yield from _trained(stream, library, folder, config, ranks, prior, checkpoint, header)
     finally:
         stream.close()
 
@@ -319,6 +390,7 @@ def _trained(
     folder: Path,
     config: RendererTraining,
     ranks: Ranks,
+    prior: RendererPrior | None,
     checkpoint: Path | None,
     header: dict[str, Any],
 ) -> Iterator[Step | Grid]:
@@ -326,11 +398,12 @@ def _trained(
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed + ranks.index)
     starts = [own_texture(clip) for clip in stream.held]
-    state = PriorState(starts, config).to(ranks.device)
+    state = PriorState(starts, config, prior).to(ranks.device)
     state.shared.renderer.to(memory_format=torch.channels_last)  # pyright: ignore
+    networks = [*state.shared.renderer.parameters(), *state.shared.start.parameters()]
     optimiser = torch.optim.Adam(
         [
-            {"params": state.shared.renderer.parameters(), "lr": config.network_rate},
+            {"params": networks, "lr": config.network_rate},
             {"params": [state.shared.features, *state.own], "lr": config.texture_rate},
         ]
     )
@@ -339,6 +412,7 @@ def _trained(
     if checkpoint:
         load_checkpoint(checkpoint, state, optimiser, generator)
         step, spent, average = header["step"], header["seconds"], header["loss"]
+    evidence = [evidence_for(clip, state) for clip in stream.held]
     learner = ranks.averaging(state.shared)
     exchange_steps = max(1, round(config.visit / config.batch))
     started, saved = monotonic(), spent
@@ -347,9 +421,9 @@ def _trained(
         place = vars(stream.place)
         note = {"step": step, "seconds": elapsed, "loss": average, "place": place}
         save_together(folder, ranks, step, state, optimiser, generator, note)
-        prior = finished(state, library, ranks, step, elapsed)
+        learned = finished(state, library, ranks, step, elapsed, prior)
         if ranks.leads:
-            prior.save(folder / "renderer.safetensors")
+            learned.save(folder / "renderer.safetensors")
 
     while True:
         elapsed = ranks.agreed(spent + monotonic() - started)
@@ -359,19 +433,21 @@ def _trained(
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = min(1.0, (step + 1) / 50) * rate * max(0.02, 1 - share)
         batch = draw_batch(stream.held, model, config.batch, generator)
-        loss, made, true = learner(batch, [state.own[slot] for slot in batch.slots])
+        own, known = ([values[slot] for slot in batch.slots] for values in (state.own, evidence))
+        loss, made, true = learner(batch, own, known)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise DivergedError(f"the prior diverged at step {step} (loss {value}).")
         optimiser.zero_grad(set_to_none=True)
         propagate(loss, state, ranks)
-        nn.utils.clip_grad_norm_(state.shared.renderer.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(networks, 1.0)
         optimiser.step()
         step += 1
         average = value if average is None else 0.98 * average + 0.02 * value
         if step % exchange_steps == 0 and (slot := stream.advance()) is not None:
             changed = state.exchange(slot, own_texture(stream.held[slot]))
             optimiser.state.pop(changed, None)
+            evidence[slot] = evidence_for(stream.held[slot], state)
         if step % GRID_STEPS == FIRST_GRID:
             yield Grid(step, pictured(batch.seen, made.detach(), true))
         if elapsed - saved > config.checkpoint_seconds:
@@ -395,14 +471,25 @@ def pictured(
 
 
 def finished(
-    state: PriorState, library: Library, ranks: Ranks, steps: int, seconds: float
+    state: PriorState,
+    library: Library,
+    ranks: Ranks,
+    steps: int,
+    seconds: float,
+    prior: RendererPrior | None,
 ) -> RendererPrior:
-    """The prior of a training state: the mean texture of all clips, and the table of rights."""
+    """The prior of a training state, and the table of rights of all it has seen, ever.
+
+    Colours for holes are the mean of all clips' textures, unless learning started with some.
+    """
     textures = [own.detach() for own in state.own]
     total = ranks.summed(torch.stack([state.past, *textures]).sum(0))
     count = ranks.summed(state.gone + len(textures))
-    mean = (total / count).cpu()
-    clips = library.index.rights()
+    mean = (total / count).cpu()[:COLOURS]
+    before = prior.about if prior else {}
+    rows = [*before.get("clips", []), *library.index.rights()]
+    unique = {tuple(row.values()): row for row in rows}
+    clips = [unique[values] for values in sorted(unique)]
     about = {
         "people": sorted({clip["person"] for clip in clips}),
         "clips": clips,
@@ -413,11 +500,17 @@ def finished(
         "device": state.past.device.type,
         "seed": state.shared.config.seed,
     }
-    weights = {k: v.detach().cpu().clone() for k, v in state.shared.renderer.state_dict().items()}
+    if prior:
+        about["before"] = {k: v for k, v in before.items() if k not in ("people", "clips")}
+
+    def weights(network: nn.Module) -> dict[str, Tensor]:
+        return {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
+
     return RendererPrior(
         state.shared.renderer.config,
-        weights,
-        mean[:COLOURS],
-        state.shared.features.detach().cpu() + mean[COLOURS:],
+        weights(state.shared.renderer),
+        weights(state.shared.start),
+        state.colours.cpu() if prior else mean,
+        state.shared.features.detach().cpu(),
         about,
     )

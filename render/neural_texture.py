@@ -1,6 +1,5 @@
 """A learnable texture: sixteen features a texel; the first three are the person's colours."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -25,10 +24,3 @@ class NeuralTexture(nn.Module):
         self, uv: Float[Tensor, "B 2 H W"], mask: Float[Tensor, "B 1 H W"]
     ) -> Float[Tensor, "B C H W"]:
         return sample_texture(self.features[None], uv, mask)
-
-
-def composed(
-    colours: Float[Tensor, "3 R R"], features: Float[Tensor, "D R R"]
-) -> Float[Tensor, "C R R"]:
-    """A texture's start values from a person's colours and features learned over others."""
-    return torch.cat([colours, features])

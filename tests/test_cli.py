@@ -216,7 +216,7 @@ def unlearned_actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     track = track_clip(clip, range(0, 26), model)
     windows = gather_windows(clip, track, model, np.arange(0, 26, 3))
     known = training_clip(windows, model, "performer")
-    texture = prior.texture(known.colours).features.detach()
+    texture = prior.texture(known.colours, known.seen).features.detach()
     style = SpeakingStyle(load_driver().manner, "nothing")
     about = {"with_prior": False, "seed": 0}
     skin = skin_of(model, clip, track, np.arange(26), hidden=False)

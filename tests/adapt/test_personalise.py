@@ -17,7 +17,6 @@ from adapt.personalise import (
     held_out_conditions,
     held_out_error,
     personalise,
-    start_colours,
 )
 from core.errors import DivergedError
 from core.progress import Step
@@ -83,7 +82,7 @@ def test_learning_lowers_the_error_of_frames_not_learned_from(
     assert isinstance(result, Personalised)
     assert result.steps == [0, 5, 10, 15, 20, 25, 30]
     assert min(result.held_out_error) < 0.97 * result.held_out_error[0]
-    state = Personal(PRIOR, torch.zeros(3, 256, 256))
+    state = Personal(PRIOR, clips[0])
     state.renderer.load_state_dict(result.weights)
     with torch.no_grad():
         state.texture.features.copy_(result.texture)
@@ -116,7 +115,8 @@ def test_no_time_at_all_still_gives_the_feed_forward_start(clips, judged, tmp_pa
     (result,) = learning(clips, judged, tmp_path, seconds=0.0)
     assert isinstance(result, Personalised)
     assert result.steps == [0]
-    assert torch.equal(result.texture[:3], start_colours(clips[0], PRIOR))
+    start = PRIOR.texture(clips[0].colours, clips[0].seen)
+    assert torch.equal(result.texture, start.features)
     assert all(torch.equal(value, PRIOR.weights[name]) for name, value in result.weights.items())
 
 

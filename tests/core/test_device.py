@@ -23,6 +23,7 @@ from prior.train_renderer import (
     RendererTraining,
     TrainingClip,
     draw_batch,
+    evidence_for,
     own_texture,
     training_clip,
 )
@@ -102,7 +103,8 @@ def test_a_training_step_stays_on_its_device(
     assert batch.seen.references.device == batch.true.device == batch.gain.device == META
     assert batch.lights[3] is not None
     assert batch.lights[3].light.device == META
-    loss, made, _ = state.shared(batch, [state.own[0]] * 4)
+    evidence = evidence_for(clip.to(META), state)
+    loss, made, _ = state.shared(batch, [state.own[0]] * 4, [evidence] * 4)
     loss.backward()
     assert made.device == META
     assert all(p.grad is not None and p.grad.device == META for p in state.parameters())

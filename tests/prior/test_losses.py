@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d
 
-from prior.losses import attention, gradient_l1, structural, weighted_l1
+from prior.losses import attention, detail, gradient_l1, structural, weighted_l1
 
-LOSSES = (weighted_l1, gradient_l1, structural)
+LOSSES = (weighted_l1, gradient_l1, structural, detail)
 ALL = torch.ones(2, 1, 16, 20)
 
 
@@ -21,7 +22,7 @@ def test_equal_pictures_cost_nothing(loss) -> None:
     error = loss(made, true, ALL)
     assert error.shape == (2,)
     assert float(error[0]) == pytest.approx(0, abs=2e-6)
-    assert float(error[1]) > 0.1
+    assert float(error[1]) > (0.1 if loss is not detail else 0.01)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -32,7 +33,7 @@ def test_what_has_no_weight_does_not_count(loss) -> None:
     weight = torch.zeros(2, 1, 16, 20)
     weight[..., :6] = 1
     changed = made.clone()
-    changed[..., 12:] = 0
+    changed[..., 14:] = 0
     assert torch.equal(loss(made, true, weight), loss(changed, true, weight))
     assert loss(made, true, 0 * weight).tolist() == [0, 0]
 
@@ -89,3 +90,20 @@ def test_attention_grows_around_the_mouth_and_ends_with_the_mask() -> None:
     assert weight[8, 4] == weight[5, 7] == weight[11, 2] == 4
     assert weight[4, 4] == weight[8, 8] == 1
     assert float(weight[:, :2].max()) == 0
+
+
+def test_detail_is_blind_to_where_it_lies_and_sees_how_much() -> None:
+    """Kills one more loss that a blur satisfies: grain of the same strength costs next to nothing
+    though every pixel differs, its mean over 3 × 3 pixels costs most of its strength, and so does
+    nothing at all."""
+    one, other = (
+        torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(i)) for i in (0, 1)
+    )
+    one, other = (0.2 * x.expand(-1, 3, -1, -1) for x in (one, other))
+    everywhere = torch.ones(1, 1, 64, 64)
+    aside = float(detail(other, one, everywhere))
+    smeared = float(detail(avg_pool2d(one, 3, 1, 1), one, everywhere))
+    flat = float(detail(0 * one, one, everywhere))
+    assert aside < 0.15 * flat
+    assert 0.5 * flat < smeared < flat
+    assert flat == pytest.approx(0.2 * ((8 / 9) ** 0.5 + (1 / 9 - 1 / 81) ** 0.5), rel=0.05)

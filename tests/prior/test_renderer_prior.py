@@ -1,6 +1,7 @@
 """The rendering prior: its file, its training step by step, and what a sample may show."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -45,17 +46,43 @@ def test_a_prior_survives_its_file(tmp_path: Path) -> None:
     for name, value in prior.weights.items():
         torch.testing.assert_close(again.weights[name], value, atol=5e-4, rtol=0)
     assert torch.equal(again.features, prior.features.half().float())
+    assert again.start.keys() == prior.start.keys()
     state = again.renderer().state_dict()
     assert all(torch.equal(value, state[name]) for name, value in again.weights.items())
 
 
 def test_a_texture_starts_with_the_persons_colours() -> None:
-    """Kills features in place of colours: the first three channels are the person's."""
-    prior = untrained(0)
-    colours = torch.rand_like(prior.colours)
-    texture = prior.texture(colours).features
-    assert torch.equal(texture[:3], colours)
+    """Kills features in place of colours, and holes left black: untrained, the start is the
+    person's colours where they were seen,
+    everybody's elsewhere, near what was seen in its light."""
+    prior = replace(untrained(0), colours=torch.full((3, 256, 256), 0.2))
+    colours, seen = torch.rand_like(prior.colours), torch.zeros(256, 256)
+    seen[:, :128] = 1
+    texture = prior.texture(colours * seen, seen).features
+    assert torch.equal(texture[:3, :, :128], colours[..., :128])
+    assert float(texture[:3, :, 128:131].mean()) > 0.35
+    torch.testing.assert_close(texture[:3, :, 200:], prior.colours[..., 200:], atol=0.01, rtol=0)
     assert torch.equal(texture[3:], prior.features)
+
+
+@pytest.mark.usefixtures("small")
+def test_training_goes_on_from_a_prior_and_its_table_of_rights(
+    corpus: Path, tmp_path: Path
+) -> None:
+    """Kills a start from nothing, and a card that forgets whom the weights have seen before."""
+    run(corpus, tmp_path / "first", steps=1)
+    before = RendererPrior.load(tmp_path / "first" / "renderer.safetensors")
+    eve = {"source": "eve.mov", "person": "eve", "rights": "signed by eve"}
+    before = replace(before, colours=before.colours + 0.3, about={"clips": [eve], "steps": 7})
+    still = {"steps": 1, "network_rate": 0.0, "texture_rate": 0.0}
+    run(corpus, tmp_path / "second", prior=before, **still)
+    after = RendererPrior.load(tmp_path / "second" / "renderer.safetensors")
+    for now, then in ((after.weights, before.weights), (after.start, before.start)):
+        assert all(torch.equal(value, then[name].half().float()) for name, value in now.items())
+    torch.testing.assert_close(after.colours, before.colours, atol=1e-3, rtol=0)
+    assert torch.equal(after.features, before.features)
+    assert after.about["people"] == [*NAMES, "eve"]
+    assert after.about["before"] == {"steps": 7}
 
 
 def test_the_untrained_prior_depends_on_its_seed_alone() -> None:
@@ -149,12 +176,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "training_clip", remembered)
 
 
-def run(corpus: Path, folder: Path, stop: int | None = None, **changes: float) -> list[Step]:
+def run(
+    corpus: Path,
+    folder: Path,
+    stop: int | None = None,
+    prior: RendererPrior | None = None,
+    **changes: float,
+) -> list[Step]:
     """The steps of a training of six, broken off after `stop`; two clips fit into memory, and
     every third step another one comes."""
     settings = {"steps": 6, "batch": 2, "hold": 2, "visit": 6, "checkpoint_seconds": -1.0}
     config = RendererTraining(**{**settings, **changes})  # pyright: ignore
-    loop = train_renderer(corpus, folder, config)
+    loop = train_renderer(corpus, folder, config, prior=prior)
     steps = [event for event in islice(loop, stop) if not isinstance(event, Grid)]
     loop.close()  # pyright: ignore
     return steps
