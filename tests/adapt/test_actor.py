@@ -21,6 +21,7 @@ from prior.manner import Manner, plain_manner
 from prior.renderer import RendererPrior, default_prior, untrained
 from prior.skin import Skin
 from render.deferred import DeferredRenderer, RendererConfig
+from render.neural_texture import CHANNELS, SIZE
 
 MODEL = default_model()
 
@@ -182,7 +183,7 @@ def test_an_actor_fits_into_thirty_megabytes(tmp_path: Path) -> None:
         actor.windows.crop_cameras[:1] * REFERENCES,
     )
     weights = {k: v + torch.rand(v.shape, generator=random) for k, v in prior.weights.items()}
-    texture = torch.rand(prior.texture(prior.colours).features.shape, generator=random)
+    texture = torch.rand(CHANNELS, SIZE, SIZE, generator=random)
     replace(actor, windows=windows, weights=weights, texture=texture).save(tmp_path, prior)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 25e6
     assert len(kept_references(joined([windows] * 2), MODEL)) == REFERENCES
