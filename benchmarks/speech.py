@@ -1,7 +1,7 @@
 """How well speech drives mouths, and how surely the networks that judge it can tell.
 
-    python -m benchmarks.speech --corpus CORPUS.json [--only mouths closures sync identity quiet]
-        [--only rendered --actors FOLDER --footage FOLDER]
+    python -m benchmarks.speech --corpus CORPUS.json [--actors FOLDER --footage FOLDER]
+        [--only mouths closures sync identity quiet live rendered]
 
 The corpus lists tracked speech (`prior.speech_corpus`): what is "train" teaches the ridge, what is
 "held-out" and "test" is measured. Sounds in a folder `voices` beside it, if any, are mixed to
@@ -20,6 +20,7 @@ import tyro
 from benchmarks.speaking import (
     closures_section,
     identity_section,
+    live_section,
     motion_section,
     quiet_section,
     rendered_section,
@@ -36,6 +37,7 @@ SECTIONS: Mapping[str, Callable[[Place], str]] = {
     "sync": sync_section.section,
     "identity": identity_section.section,
     "quiet": quiet_section.section,
+    "live": live_section.section,
     "rendered": rendered_section.section,
 }
 
