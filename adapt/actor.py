@@ -30,6 +30,7 @@ from prior.manner import Manner
 from prior.person import Person
 from prior.renderer import RendererPrior
 from prior.skin import Skin
+from prior.texture_start import TextureStart
 from render.deferred import DeferredRenderer
 from render.neural_texture import COLOURS, NeuralTexture
 
@@ -68,8 +69,13 @@ class Actor:
 
     def as_start(self, prior: RendererPrior) -> RendererPrior:
         """What further learning starts from: this actor in the place of everybody."""
-        colours, features = self.texture[:COLOURS], self.texture[COLOURS:]
-        return replace(prior, weights=self.weights, colours=colours, features=features)
+        return replace(
+            prior,
+            weights=self.weights,
+            start=TextureStart().state_dict(),  # untrained: adds nothing to what is known
+            colours=self.texture[:COLOURS],
+            features=self.texture[COLOURS:],
+        )
 
     def save(self, folder: Path, prior: RendererPrior) -> None:
         """Write the folder; `actor.json` comes last, so that a broken one is never taken."""

@@ -10,6 +10,8 @@ from face3d.lips import mouth_opening
 from face3d.morphable import MorphableModel
 from face3d.track import Track
 from prior.corpus import Windows
+from prior.renderer import RendererPrior
+from prior.texture_start import TextureStart
 from prior.train_renderer import TrainingClip
 
 SHUT_MILLIMETRES = 2.5
@@ -26,6 +28,8 @@ class Variant:
     """False stops at the feed-forward start."""
     own_colours: bool = True
     """False starts from everybody's texture instead of the unprojected footage."""
+    texture_network: bool = True
+    """False leaves a texture's further features as everybody's."""
     lips: float = 4.0
     references: int | None = None
     """Reference frames kept; as many as an actor keeps unless told."""
@@ -42,6 +46,8 @@ VARIANTS = {
     "no steps": Variant("the feed-forward start: nothing is learned", steps=False),
     "common texture": Variant("texture starts as everybody's mean, not unprojected",
                               own_colours=False),
+    "no texture network": Variant("texture starts without the network that saw many people",
+                                  texture_network=False),
     "lips as skin": Variant("lips and mouth weigh as much as skin in the loss", lips=1.0),
     "one reference": Variant("a single reference frame, the most usual one", references=1),
     "shut mouths": Variant("learned from frames with a shut mouth only", frames="shut"),
@@ -49,7 +55,7 @@ VARIANTS = {
 }  # fmt: skip
 
 CURVE = ("prior", "no prior", "nearest frame")
-ABLATIONS = ("no steps", "common texture", "lips as skin", "one reference")
+ABLATIONS = ("no steps", "common texture", "no texture network", "lips as skin", "one reference")
 SHUT = ("shut mouths", "as few frames")
 SHUT_SECONDS = 16.0
 """Footage in which shut mouths are looked for."""
@@ -74,6 +80,13 @@ def starting(fit: TrainingClip, variant: Variant) -> TrainingClip:
     if variant.own_colours:
         return fit
     return replace(fit, seen=torch.zeros_like(fit.seen))
+
+
+def starting_prior(prior: RendererPrior, variant: Variant) -> RendererPrior:
+    """The prior that learning starts from; an untrained texture network adds nothing."""
+    if variant.texture_network:
+        return prior
+    return replace(prior, start=TextureStart().state_dict())
 
 
 def fewer(windows: Windows, count: int | None) -> Windows:

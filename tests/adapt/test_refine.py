@@ -43,7 +43,9 @@ def small() -> RendererPrior:
     torch.manual_seed(1)
     network = DeferredRenderer(RendererConfig(widths=(8, 8, 8, 8)))
     weights = {k: v + 0.02 for k, v in network.state_dict().items()}
-    return replace(untrained(0), config=network.config, weights=weights)
+    nobody = untrained(0)
+    start = {k: v + 0.02 for k, v in nobody.start.items()}
+    return replace(nobody, config=network.config, weights=weights, start=start)
 
 
 @pytest.fixture(scope="module")
