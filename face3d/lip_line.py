@@ -38,6 +38,11 @@ RED = np.linspace(-0.5, 0.35, 30)
 GUESSES = 300
 """Weight, in points, of what mouths look like before this person's has been seen."""
 
+TEETH = 1.1
+"""Brightness of teeth over the lip's, before this person's are seen; brighter is as good."""
+TONGUE = 0.2
+"""Share of the mouth that is expected to look like lips, as a tongue does."""
+
 STRAY_PIXELS, STRAY_SHARE = 1.0, 0.1
 """How far from its landmark a border may lie at ease: pixels, and a share of the landmarks' gap."""
 STRAY_PRICE = 2.0
@@ -58,8 +63,8 @@ SEEN_ERROR, SEEN_SHARE = 0.5, 0.1
 LANDMARK_ERROR, LANDMARK_SHARE = 0.4, 0.08
 """Expected errors of a thickness and of the landmarks' gap: pixels, and a share of the gap. From
 computed performers, whose gaps change by 3 % of their error for 0.3 to 0.6 and 0.05 to 0.2."""
-LANDMARK_TAIL = 3.0
-"""Errors from the picture's gap at which landmarks count half."""
+LANDMARK_TAIL = 4.5
+"""Errors from the picture's gap at which landmarks count a quarter (Geman and McClure 1985)."""
 
 LUMA = np.array([0.3, 0.59, 0.11], np.float32)
 
@@ -114,8 +119,8 @@ def columns_of(images: list[UInt8[np.ndarray, "_ _ 3"]], xy: Float[np.ndarray, "
         return ((at - top) * down).sum(-1) / squared
 
     return Columns(
-        luma / (between_ends(luma) + 4),
-        red - between_ends(red),
+        (luma / (between_ends(luma) + 4)).clip(BRIGHT[0], BRIGHT[-1]),
+        (red - between_ends(red)).clip(RED[0], RED[-1]),
         along(xy[:, INNER_UPPER]),
         along(xy[:, INNER_LOWER]),
         np.sqrt(squared),
@@ -156,7 +161,9 @@ def log_ratio(
         smooth = gaussian_filter(counts, 1.2) + GUESSES * guess
         return smooth / smooth.sum() + 1e-5
 
-    return np.log(share(mouth, guessed_mouth()) / share(lips, guessed_lips())).clip(-3, 3)
+    lip = share(lips, guessed_lips())
+    inside = (1 - TONGUE) * share(mouth, guessed_mouth()) + TONGUE * lip
+    return np.log(inside / lip).clip(-3, 3)
 
 
 def bell(values: np.ndarray, centre: float, spread: float) -> np.ndarray:
@@ -173,7 +180,7 @@ def guessed_mouth() -> Float[np.ndarray, "B R"]:
     """Darkness, and teeth: as bright as lips or brighter, and less red."""
     bright, red = bins()
     seen = bell(bright, 0.25, 0.22) * bell(red, 0.0, 0.25)
-    seen += 0.6 * bell(bright, 1.1, 0.4) * bell(red, -0.22, 0.1)
+    seen += 0.6 * bell(bright.clip(max=TEETH), TEETH, 0.4) * bell(red, -0.22, 0.1)
     return seen / seen.sum()
 
 
@@ -268,7 +275,7 @@ def agreed_gap(
     error = thickness.clip(1e-6) * (SEEN_ERROR + SEEN_SHARE * gap)
     usual = LANDMARK_ERROR + LANDMARK_SHARE * meant
     by_picture = (gap / error) ** 2
-    by_landmarks = 1 / (usual**2 * (1 + ((gap - meant) / (LANDMARK_TAIL * usual)) ** 2))
+    by_landmarks = (usual * (1 + ((gap - meant) / (LANDMARK_TAIL * usual)) ** 2)) ** -2
     total = by_picture + by_landmarks
     return (by_picture * gap + by_landmarks * meant) / total, total**-0.5
 

@@ -121,6 +121,26 @@ def test_teeth_under_a_lip_that_detections_call_shut_are_seen() -> None:
     assert gaps[8] > 3
 
 
+def test_teeth_brighter_than_any_bin_are_mouth() -> None:
+    """Kills features beyond the last bin that tell nothing: teeth 2.5 times as bright as dark lips
+    were no mouth, and only the gap between their rows was."""
+    rows = np.abs(np.arange(100)[:, None, None] - 49.5)
+    image = np.where(rows < 5, (230, 225, 215), np.where(rows < 30, (110, 75, 70), LIP))
+    image = np.where(rows < 1, DARK, image)
+    image = np.broadcast_to(image, (100, 120, 3)).astype(np.uint8)
+    gaps = gaps_of([image] * 4, np.stack([landmarks(10.0)] * 4))
+    assert np.abs(gaps - 10).max() < 1
+
+
+def test_a_tongue_as_red_as_lips_does_not_shut_half_a_mouth() -> None:
+    """Kills a mouth that is never like lips: of 16 px the lower 8 show a tongue;
+    measured 10, without it 8.5."""
+    image = mouth(16.0).copy()
+    image[50:58] = LIP
+    gaps = gaps_of([image] * 4, np.stack([landmarks(16.0)] * 4))
+    assert gaps.min() > 9.3
+
+
 def test_a_shadow_far_from_the_detected_mouth_is_not_the_mouth() -> None:
     """Kills borders at any distance from the landmarks: below the lip lies a shadow twice as high
     as the mouth, and as dark."""
