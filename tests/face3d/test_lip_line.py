@@ -122,8 +122,8 @@ def test_teeth_under_a_lip_that_detections_call_shut_are_seen() -> None:
 
 
 def test_teeth_brighter_than_any_bin_are_mouth() -> None:
-    """Kills bins that tell nothing of teeth thrice as bright as dark lips: landmarks 3 px too narrow
-    decided."""
+    """Kills bins that tell nothing of teeth thrice as bright as dark lips: landmarks 3 px too
+    narrow decided."""
     rows = np.abs(np.arange(100)[:, None, None] - 49.5)
     image = np.where(rows < 5, (230, 225, 215), np.where(rows < 30, (130, 55, 60), LIP))
     image = np.where(rows < 1, DARK, image)
