@@ -168,7 +168,7 @@ class Generator:
         """A take in each of `frames` frames, in the model's manner; see `ExpressionModel.mouth`."""
         line = model.line(audio, fps, frames)
         taken = self.take(line.understood, line.expected, style, seed, line.first)
-        return model.manner(read_at(taken, line.place))
+        return model.manner.unstretched()(read_at(taken, line.place))
 
     def save(self, path: Path) -> None:
         save_network(path, SCHEMA, self.network, self.network.shape, self.about)

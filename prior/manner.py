@@ -63,6 +63,10 @@ class Manner:
         opened = shut * ((moved - mouth) @ self.weights)
         return moved - opened[:, None] * self.direction
 
+    def unstretched(self) -> "Manner":
+        """For mouths that already move as far as people do, as drawn ones."""
+        return replace(self, centre=None, stretch=None)
+
     def opened(self, opening: Float[Tensor, "T"]) -> Float[Tensor, "T"]:
         """The curve from heard to seen openings, millimetres."""
         last = len(self.heard) - 2
