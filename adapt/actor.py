@@ -174,6 +174,7 @@ def style_facts(style: SpeakingStyle) -> dict[str, Any]:
         "source": style.source,
         "lag_frames": round(style.lag_frames, 2),
         "lag_confidence": round(style.lag_confidence, 3),
+        "taught": style.taught,
     }
 
 

@@ -26,10 +26,17 @@ class SpeakingStyle:
     lag_frames: float = 0.0
     lag_confidence: float = 0.0
     habit: Habit | None = None
+    taught: str = ""
+    """Stamp of the speech model that the habit was learned with."""
 
     def driver(self) -> ExpressionModel:
-        """The speech model, speaking as this actor."""
-        return replace(load_driver(), manner=self.manner, habit=self.habit)
+        """The speech model, speaking as this actor.
+
+        A habit says nothing to another model than the one it was learned with; the manner does.
+        """
+        model = load_driver()
+        habit = self.habit if self.taught == model.stamp else None
+        return replace(model, manner=self.manner, habit=habit)
 
 
 def learn_style(clip: Clip, track: Track, model: MorphableModel) -> SpeakingStyle:
@@ -46,4 +53,6 @@ def learn_style(clip: Clip, track: Track, model: MorphableModel) -> SpeakingStyl
     lag = estimate_lag(expected, seen, clip.fps)
     late = lag.frames if lag.confidence >= BELIEVED else 0.0
     own = average.in_manner_of(sound, track, late)
-    return SpeakingStyle(own.manner, clip.path.name, lag.frames, lag.confidence, own.habit)
+    return SpeakingStyle(
+        own.manner, clip.path.name, lag.frames, lag.confidence, own.habit, average.stamp
+    )

@@ -19,10 +19,11 @@ import numba
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 from pocketsphinx import get_model_path
+from scipy.special import logsumexp
 
 from core.errors import AssetError
 from prior.phones import PHONES, STATES
-from prior.speech import HOP, RATE
+from prior.speech import HOP, RATE, shifted
 
 WINDOW, TRANSFORM = 410, 512
 """Samples under a frame (25.6 ms, Hamming) and of its spectrum."""
@@ -75,6 +76,15 @@ class AcousticModel:
                 total[:, phone] += np.log(np.maximum(mixed, 1e-30)) + peak
         return total.reshape(len(values), -1)
 
+    def plausibility(self, cepstra: Float[np.ndarray, "K 13"]) -> float:
+        """Mean log-likelihood, in nats, of frames by themselves, whatever phone they are."""
+        x = cepstra.astype(np.float32)
+        mean, precision = self.mean[:, 0], self.precision[:, 0]
+        far = x**2 @ precision.transpose(0, 2, 1) - 2 * x @ (mean * precision).transpose(0, 2, 1)
+        density = self.constant[:, 0, None] - 0.5 * (far + (mean**2 * precision).sum(-1)[:, None])
+        weight = np.log(self.weight[:, 0].mean(-1) + 1e-30)[:, None]
+        return float(np.mean(logsumexp(density + weight, axis=(0, 2))))
+
     def posteriors(self, scores: Float[np.ndarray, "K 126"]) -> Float64[np.ndarray, "K 126"]:
         """Probability of each state in each frame, given all frames; rows sum to one."""
         trusted = TRUST * scores.astype(np.float64)
@@ -121,30 +131,41 @@ def forward_backward(likelihood, follows, stay):
     return posterior
 
 
-def cepstra(samples: Float[np.ndarray, " N"]) -> Float64[np.ndarray, "K 13"]:
-    """Liftered cepstra of sound at 16 kHz (Davis and Mermelstein 1980), pocketsphinx's variant.
+def cepstra(samples: Float[np.ndarray, " N"], throat: float = 1.0) -> Float64[np.ndarray, "K 13"]:
+    """Liftered cepstra of sound at 16 kHz (Davis and Mermelstein 1980), pocketsphinx's variant,
+    heard as if the `throat` were an average one (see `throat`).
 
     Frame k is centred on sample k · HOP.
     """
+    frames = windows(samples)
+    blocks = [
+        cepstra_of(frames[first : first + 1000], throat) for first in range(0, len(frames), 1000)
+    ]
+    return np.concatenate(blocks)
+
+
+def windows(samples: Float[np.ndarray, " N"]) -> Float64[np.ndarray, "K 410"]:
+    """What lies under each frame, its high frequencies raised; a view."""
     x = samples.astype(np.float64) / QUANTUM
     x = x - EMPHASIS * np.concatenate([[0.0], x[:-1]])
-    count = len(x) // HOP + 1
     padded = np.pad(x, (WINDOW // 2, TRANSFORM))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][:count]
-    window = np.hamming(WINDOW)
-    blocks = [
-        np.abs(np.fft.rfft(frames[first : first + 1000] * window, TRANSFORM)) ** 2 @ filter_bank().T
-        for first in range(0, count, 1000)
-    ]
-    hiss = (window**2).sum() / 12 * (1 + EMPHASIS**2) * filter_bank().sum(1)
-    return np.log(np.concatenate(blocks) + hiss) @ cosines().T
+    return np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][: len(x) // HOP + 1]
+
+
+def cepstra_of(frames: Float64[np.ndarray, "K 410"], throat: float) -> Float64[np.ndarray, "K 13"]:
+    """Cepstra of some `windows`."""
+    window, bank = np.hamming(WINDOW), filter_bank(throat)
+    power = np.abs(np.fft.rfft(frames * window, TRANSFORM)) ** 2
+    hiss = (window**2).sum() / 12 * (1 + EMPHASIS**2) * bank.sum(1)
+    return np.log(power @ bank.T + hiss) @ cosines().T
 
 
 @cache
-def filter_bank() -> Float64[np.ndarray, "25 257"]:
-    """Triangles of equal area, in equal steps of 2595 log10(1 + f / 700)."""
+def filter_bank(throat: float = 1.0) -> Float64[np.ndarray, "25 257"]:
+    """Triangles of equal area, in equal steps of 2595 log10(1 + f / 700), for this throat."""
     lowest, highest = (2595 * np.log10(1 + f / 700) for f in (LOWEST_HERTZ, HIGHEST_HERTZ))
     edges = 700 * (10 ** (np.linspace(lowest, highest, FILTERS + 2) / 2595) - 1)
+    edges = shifted(edges, throat)
     hertz = np.arange(TRANSFORM // 2 + 1) * RATE / TRANSFORM
     rise = (hertz - edges[:-2, None]) / np.diff(edges)[:-1, None]
     fall = (edges[2:, None] - hertz) / np.diff(edges)[1:, None]

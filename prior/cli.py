@@ -142,18 +142,23 @@ class Train(Verb):
         examples = load_examples(self.corpus / "corpus.json")
         taught = [e for e in examples if e.split == TRAIN]
         corpus = heard_corpus(taught, config.takes, self.seed, reporter)
-        checkpoint = self.output / "checkpoint.safetensors"
-        for step in train_expression(corpus, config, checkpoint):
-            reporter.step(step)
+        learners = []
+        for member in range(config.members):
+            own = replace(config, seed=config.seed + member)
+            checkpoint = self.output / f"checkpoint.{member}.safetensors"
+            for step in train_expression(corpus, own, checkpoint):
+                reporter.step(step)
+            learners.append(load_learner(checkpoint, own, corpus))
         about = {
             "steps": config.steps,
+            "members": config.members,
             "people": len(corpus.people),
             "trained_on": [e.sound.stem for e in examples if e.split == TRAIN],
             "seed": config.seed,
             "lags": {e.sound.stem: e.lag_frames for e in examples if e.lag_frames},
         }
         weights = self.output / "expression.safetensors"
-        finished(load_learner(checkpoint, config, corpus), corpus, about).save(weights)
+        finished(learners, corpus, about).save(weights)
         print(weights)
         return 0
 

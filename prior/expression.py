@@ -1,6 +1,6 @@
 """Speech to mouth: a dilated convolution over what is heard that answers with mouth coefficients.
 
-    hearing 100 Hz ─▶ network 50 Hz ─▶ read at each frame's middle ─▶ manner of speaking
+    hearing 100 Hz ─▶ networks 50 Hz ─▶ mean, read at each frame's middle ─▶ manner of speaking
 
 Convolutions are unpadded: every output sees its own 0.5 s of sound on either side and nothing else,
 so a line computed in blocks is the line computed at once. Past the sound's ends there is silence.
@@ -8,10 +8,11 @@ While training, a short code tells who speaks; the zero code is the average spea
 every actor gets. What remains of the person is a `Manner`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
+from hashlib import sha256
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from prior.hearing import WIDTH, Heard, hear
 from prior.manner import Manner, personal_manner
 from prior.speech import FRAME_RATE
 
-SCHEMA = Schema("expression", 2)
+SCHEMA = Schema("expression", 3)
 
 STRIDE = 2
 CLOCK = FRAME_RATE // STRIDE
@@ -118,6 +119,37 @@ class ExpressionNetwork(nn.Module):
         return self.mouth(understood.transpose(1, 2)).transpose(1, 2)
 
 
+class Ensemble(nn.Module):
+    """Networks of one shape, trained apart: their mouths are averaged, and what each understood
+    stands side by side."""
+
+    members: Sequence[ExpressionNetwork]
+
+    def __init__(self, members: Sequence[ExpressionNetwork]) -> None:
+        super().__init__()
+        self.add_module("members", nn.ModuleList(members))
+
+    @property
+    def shape(self) -> ExpressionShape:
+        return self.members[0].shape
+
+    @property
+    def unknown(self) -> Float[Tensor, "I"]:
+        """A heard frame of which nothing is known; the members, taught alike, agree on it."""
+        return self.members[0].mean
+
+    def understood(self, heard: Float[Tensor, "B K I"]) -> Float[Tensor, "B T C"]:
+        """The members' last layers but one, for the average speaker."""
+        style = heard.new_zeros(len(heard), self.shape.style)
+        return torch.cat([member.understood(heard, style) for member in self.members], -1)
+
+    def shown(self, understood: Float[Tensor, "B T C"]) -> Float[Tensor, "B T M"]:
+        """Mouths for what was `understood`."""
+        parts = understood.chunk(len(self.members), -1)
+        mouths = [member.shown(part) for member, part in zip(self.members, parts, strict=True)]
+        return torch.stack(mouths).mean(0)
+
+
 @dataclass(frozen=True, eq=False)
 class Line:
     """What was `understood` of a line and the mouths `expected` of it, 50 a second from output
@@ -131,13 +163,20 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class ExpressionModel:
-    """A trained network and the manner of who speaks, ready to drive a mouth."""
+    """Trained networks and the manner of who speaks, ready to drive a mouth."""
 
-    network: ExpressionNetwork
+    network: Ensemble
     manner: Manner
     about: dict[str, Any]
     habit: Habit | None = None
     """What the speaker does otherwise than the average one."""
+
+    @cached_property
+    def stamp(self) -> str:
+        """A short text that only these networks have."""
+        weights = self.network.state_dict().values()
+        content = b"".join(w.half().contiguous().numpy().tobytes() for w in weights)
+        return sha256(content).hexdigest()[:12]
 
     def mouth(
         self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
@@ -204,25 +243,26 @@ class ExpressionModel:
         self, features: Heard, first: int, stop: int
     ) -> Iterator[Float[Tensor, "N C"]]:
         """What the network understood for its outputs `first` to `stop`, block by block."""
-        style = torch.zeros(1, self.network.shape.style)
         for begin in range(first, stop, BLOCK):
             end = min(begin + BLOCK, stop)
             heard = features.section(STRIDE * begin - CONTEXT, STRIDE * (end - 1) + CONTEXT + 1)
-            yield self.network.understood(heard[None], style)[0]
+            yield self.network.understood(heard[None])[0]
 
     def save(self, path: Path) -> None:
         """Weights in float16, the manner in float32."""
         tensors = {f"network.{k}": v.half() for k, v in self.network.state_dict().items()}
         manner = {k: v for k, v in vars(self.manner).items() if isinstance(v, Tensor)}
         tensors |= {f"manner.{k}": v for k, v in manner.items()}
-        header = {"shape": vars(self.network.shape), "closed": self.manner.closed}
-        save_tensors(path, SCHEMA, tensors, {**header, "about": self.about})
+        header = {"shape": vars(self.network.shape), "members": len(self.network.members)}
+        header |= {"closed": self.manner.closed, "about": self.about}
+        save_tensors(path, SCHEMA, tensors, header)
 
     @staticmethod
     def load(path: Path) -> "ExpressionModel":
         """Raises InputError for a file that is not an expression model of this schema."""
         tensors, header = load_tensors(path, SCHEMA)
-        network = ExpressionNetwork(ExpressionShape(**header["shape"]))
+        shape = ExpressionShape(**header["shape"])
+        network = Ensemble([ExpressionNetwork(shape) for _ in range(header["members"])])
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "manner": {}}
         for name, value in tensors.items():
             part, _, rest = name.partition(".")

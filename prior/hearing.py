@@ -2,8 +2,8 @@
 
 Per frame, 100 a second: the logarithm of each phone state's posterior (126), what the frame alone
 says about each phone (42), and how loud it is in 40 bands. The first two hardly depend on who
-speaks; the last knows how openly a vowel is said. What a recording adds to all of its frames, its
-level and its mean cepstrum, is a `Room` and is taken out.
+speaks; the last knows how openly a vowel is said. What a recording has in all of its frames, its
+level, its mean cepstrum and the speaker's throat, is a `Room` and is taken out.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32
 from scipy.special import log_softmax, logsumexp
 from torch import Tensor
 
@@ -29,6 +29,7 @@ from prior.speech import (
     mel_decibels,
     speech_level,
 )
+from prior.throat import AVERAGE, throat_of
 
 STATE_COUNT = STATES * len(PHONES)
 LOUDNESS_BANDS = BANDS // 2
@@ -46,6 +47,8 @@ LEAST_FRAME_NATS = -10.0
 """What is less likely than this is not heard at all."""
 SPOKEN_DECIBELS = 30.0
 """Frames less than this below the speech level tell of the microphone and the room."""
+VOICED_DECIBELS = 20.0
+"""Frames less than this below the speech level tell of the throat."""
 QUIET_DECIBELS, QUIET_NATS_A_DECIBEL = 38.0, 1.0
 """From so far below the speech level on, each decibel speaks against every phone but silence."""
 INAUDIBLE = 1000.0
@@ -56,10 +59,12 @@ HANDED_ON_FRAMES = 20 * FRAME_RATE
 
 @dataclass(frozen=True, eq=False)
 class Room:
-    """Speech level in dB as `speech_level` has it, and the mean cepstrum of what is spoken."""
+    """Speech level in dB as `speech_level` has it, the mean cepstrum of what is spoken, and how
+    short the speaker's throat is (see `throat`)."""
 
     level: float
     cepstrum: Float[np.ndarray, " 13"]
+    throat: float = AVERAGE
 
 
 @runtime_checkable
@@ -91,17 +96,25 @@ class Hearing:
 def hear(audio: Audio, room: Room | None = None) -> Hearing:
     """What is heard in a line. Its own room is taken out unless one is given."""
     samples = audio.mono16k().samples[0]
-    mel, plain = mel_decibels(samples), cepstra(samples)
-    room = room or room_of(mel, plain)
+    throat = room.throat if room else throat_of(samples, voiced(mel_decibels(samples)))
+    mel, plain = mel_decibels(samples, throat), cepstra(samples, throat)
+    room = room or room_of(mel, plain, throat)
     values = [heard_block(mel[part], plain[part], room)[kept] for part, kept in _blocks(len(mel))]
     return Hearing(torch.from_numpy(np.concatenate(values)), audio.start)
 
 
-def room_of(mel: Float32[np.ndarray, "K 80"], plain: Float[np.ndarray, "K 13"]) -> Room:
+def voiced(mel: Float32[np.ndarray, "K 80"]) -> Bool[np.ndarray, " K"]:
+    """Frames that are loud enough to tell of the speaker's throat."""
+    return loudness(mel) > max(speech_level(mel) - VOICED_DECIBELS, AUDIBLE_DBFS)
+
+
+def room_of(
+    mel: Float32[np.ndarray, "K 80"], plain: Float[np.ndarray, "K 13"], throat: float
+) -> Room:
     """Level and mean cepstrum of the spoken frames; of all where nothing is loud enough."""
     level = speech_level(mel)
     spoken = loudness(mel) > level - SPOKEN_DECIBELS
-    return Room(level, plain[spoken].mean(0) if spoken.any() else plain.mean(0))
+    return Room(level, plain[spoken].mean(0) if spoken.any() else plain.mean(0), throat)
 
 
 def heard_block(

@@ -5,7 +5,7 @@
 The model is the offline one; it hears the last second and a half, and what is not yet spoken is
 unknown to it, which it was trained for. Frames that were shown are shown: where a new chunk sees
 its past otherwise than it was, the difference fades over the next frames (the smoothing is causal).
-The room is learned from all that was heard so far.
+The room is learned from the last twenty seconds; the throat is told early on and then believed.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ from torch import Tensor
 
 from prior.acoustics import cepstra
 from prior.expression import CLOCK, ExpressionModel, read_at
-from prior.hearing import heard_block, heard_silence, room_of
+from prior.hearing import heard_block, heard_silence, room_of, voiced
 from prior.speech import FRAME_RATE, HOP, RATE, TRANSFORM, mel_decibels
+from prior.throat import AVERAGE, throat_of
 
 PAST, NEW, LOOK_AHEAD = 3, 5, 2
 """Frames of a chunk."""
@@ -27,6 +28,10 @@ HEARD_FRAMES = 3 * FRAME_RATE // 2
 """Heard frames that posteriors are found over."""
 ROOM_FRAMES = 20 * FRAME_RATE
 """Heard frames that a room is learned from."""
+REACH = 4
+"""Emphasis and windows reach back: so many frames more are computed than are kept."""
+THROAT_TOLD_AT = tuple(seconds * FRAME_RATE for seconds in (1, 2, 4, 8))
+"""Heard frames after which the throat is told anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +62,7 @@ class LiveMouth:
         """Samples, a multiple of HOP, that are no longer needed."""
         self.mel = np.zeros((0, 80), np.float32)
         self.cepstra = np.zeros((0, 13))
+        self.throat = AVERAGE
         self.heard = 0
         """Frames heard since the voice began; `mel` and `cepstra` hold the last of them."""
         self.shown = 0
@@ -92,22 +98,31 @@ class LiveMouth:
     def _hear(self, end: int) -> None:
         """Mel frames and cepstra whose windows are over by sample `end`, and forget old sound."""
         stop = (end - TRANSFORM // 2) // HOP + 1
-        # Emphasis and windows reach back: two frames more are computed than are kept.
-        begin = max(self.heard - 4, 0)
+        if any(self.heard < told <= stop for told in THROAT_TOLD_AT):
+            self._tell_throat()
+        begin = max(self.heard - REACH, 0)
         sound = self.samples[begin * HOP - self.dropped : end - self.dropped]
         kept = slice(self.heard - begin, stop - begin)
-        self.mel = np.concatenate([self.mel, mel_decibels(sound)[kept]])[-ROOM_FRAMES:]
-        self.cepstra = np.concatenate([self.cepstra, cepstra(sound)[kept]])[-ROOM_FRAMES:]
+        mel, plain = mel_decibels(sound, self.throat), cepstra(sound, self.throat)
+        self.mel = np.concatenate([self.mel, mel[kept]])[-ROOM_FRAMES:]
+        self.cepstra = np.concatenate([self.cepstra, plain[kept]])[-ROOM_FRAMES:]
         self.heard = stop
-        old = max(self.heard - 4, 0) * HOP - self.dropped
+        old = max(self.heard - ROOM_FRAMES - REACH, 0) * HOP - self.dropped
         self.samples, self.dropped = self.samples[old:], self.dropped + old
+
+    def _tell_throat(self) -> None:
+        """From all that was heard, which is then heard anew; none of it has been forgotten yet."""
+        throat = throat_of(self.samples, voiced(self.mel))
+        if throat != self.throat:
+            self.throat, self.heard = throat, 0
+            self.mel, self.cepstra = self.mel[:0], self.cepstra[:0]
 
     def _mouths(self, first: int, stop: int) -> Float[Tensor, "T M"]:
         """Mouths of frames, each at its middle, from what is heard by now."""
         mel, plain = self.mel[-HEARD_FRAMES:], self.cepstra[-HEARD_FRAMES:]
-        values = heard_block(mel, plain, room_of(self.mel, self.cepstra))
-        network = self.model.network
-        hearing = LiveHearing(torch.from_numpy(values), self.heard - len(mel), network.mean)
+        values = heard_block(mel, plain, room_of(self.mel, self.cepstra, self.throat))
+        unknown = self.model.network.unknown
+        hearing = LiveHearing(torch.from_numpy(values), self.heard - len(mel), unknown)
         moments = [(frame + Fraction(1, 2)) / self.fps * CLOCK for frame in range(first, stop)]
         begin = moments[0].__floor__()
         with torch.no_grad():

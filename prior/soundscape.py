@@ -17,9 +17,9 @@ Samples = Float[np.ndarray, " N"]
 SPEEDS = (0.84, 1.19)
 """Slowest and fastest playing; pitch, vocal tract and tempo change together."""
 CURVE_DECIBELS = 3.0
-ROOM_SHARE, NOISE_SHARE = 0.4, 0.65
+ROOM_SHARE, NOISE_SHARE = 0.4, 0.75
 """How many takes get a room, and how many a second sound."""
-QUIETEST_NOISE, LOUDEST_NOISE = 38.0, 8.0
+QUIETEST_NOISE, LOUDEST_NOISE = 32.0, 4.0
 """Second sounds lie so many decibels below the speech."""
 
 

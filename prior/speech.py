@@ -63,43 +63,61 @@ def speech_features(audio: Audio) -> SpeechFeatures:
     return SpeechFeatures(torch.from_numpy(relative.astype(np.float32)), audio.start)
 
 
-def mel_decibels(samples: Float32[np.ndarray, " N"]) -> Float32[np.ndarray, "K 80"]:
-    """Power in 80 mel bands (Slaney's scale, 0 to 8 kHz) of 25 ms around every 10 ms, in dB.
+def mel_decibels(
+    samples: Float32[np.ndarray, " N"], throat: float = 1.0
+) -> Float32[np.ndarray, "K 80"]:
+    """Power in 80 mel bands (Slaney's scale, 0 to 8 kHz) of 25 ms around every 10 ms, in dB, heard
+    as if the `throat` were an average one (see `throat`).
 
     A full-scale sine has about 0 dB in its loudest band.
     """
     count = len(samples) // HOP + 1
     blocks = [
-        10 * np.log10(np.maximum(power, 1e-12)) for power in _mel_power_blocks(samples, count)
+        10 * np.log10(np.maximum(power, 1e-12))
+        for power in _mel_power_blocks(samples, count, throat)
     ]
     return np.concatenate(blocks).astype(np.float32)
 
 
 def _mel_power_blocks(
-    samples: Float32[np.ndarray, " N"], count: int
+    samples: Float32[np.ndarray, " N"], count: int, throat: float
 ) -> Iterator[Float[np.ndarray, "K 80"]]:
     padded = np.pad(samples, (TRANSFORM // 2, TRANSFORM))
     frames = np.lib.stride_tricks.sliding_window_view(padded, TRANSFORM)[::HOP][:count]
     window = np.pad(np.hanning(WINDOW + 1)[:-1], (TRANSFORM - WINDOW) // 2)
-    weights = mel_weights().T / (window.sum() / 2) ** 2
+    weights = mel_weights(throat).T / (window.sum() / 2) ** 2
     for first in range(0, count, BLOCK_FRAMES):
         spectrum = np.fft.rfft(frames[first : first + BLOCK_FRAMES] * window)
         yield np.abs(spectrum) ** 2 @ weights
 
 
 @cache
-def mel_weights() -> Float[np.ndarray, "80 257"]:
+def mel_weights(throat: float = 1.0) -> Float[np.ndarray, "80 257"]:
     """Triangles, one high, on Slaney's scale (Auditory Toolbox, 1998): even steps of 200/3 Hz up
-    to 1 kHz, and of a 27th of ln 6.4 in log-frequency above."""
+    to 1 kHz, and of a 27th of ln 6.4 in log-frequency above; shifted for this throat."""
     step, corner, log_step = 200 / 3, 1000.0, np.log(6.4) / 27
     top = corner / step + np.log(RATE / 2 / corner) / log_step
     mels = np.linspace(0, top, BANDS + 2)
     above = corner * np.exp(log_step * (mels - corner / step))
-    edges = np.where(mels * step < corner, mels * step, above)
+    edges = shifted(np.where(mels * step < corner, mels * step, above), throat)
     hertz = np.linspace(0, RATE / 2, TRANSFORM // 2 + 1)
     rise = (hertz - edges[:-2, None]) / np.diff(edges)[:-1, None]
     fall = (edges[2:, None] - hertz) / np.diff(edges)[1:, None]
     return np.maximum(0, np.minimum(rise, fall))
+
+
+STRAIGHT_HERTZ = 5200.0
+
+
+def shifted(hertz: Float[np.ndarray, " N"], throat: float) -> Float[np.ndarray, " N"]:
+    """Where a throat `throat` times as short as the average one puts the average one's formants.
+
+    Proportional up to `STRAIGHT_HERTZ`, then straight to half the sample rate (Eide and Gish 1996).
+    """
+    top = RATE / 2
+    beyond = (hertz - STRAIGHT_HERTZ) / (top - STRAIGHT_HERTZ)
+    high = throat * STRAIGHT_HERTZ + beyond * (top - throat * STRAIGHT_HERTZ)
+    return np.where(hertz < STRAIGHT_HERTZ, throat * hertz, high)
 
 
 def loudness(decibels: Float32[np.ndarray, "K 80"]) -> Float[np.ndarray, " K"]:

@@ -153,7 +153,7 @@ def heard_corpus(
     examples: Sequence[SpeechExample], takes: int, seed: int, reporter: Reporter | None = None
 ) -> SpeechCorpus:
     """Every example as it is, and other takes of it (see `soundscape`): `takes` of a minute or less
-    of a person, fewer of one who speaks for longer; and rooms in which nobody speaks.
+    of a person, one of each line of somebody who speaks for long; and rooms in which nobody speaks.
 
     Raises InputError for a sound or a track that cannot be read.
     """
@@ -169,10 +169,11 @@ def heard_corpus(
     watched = reported(examples, reporter or Silent(), "hear the corpus", len(examples))
     for example, sound in zip(watched, sounds, strict=True):
         track, person = Track.load(example.track), numbers[example.person]
-        own = on_clock(example, person, track, sound.start, 1.0, hear(sound))
-        made.append(replace(own, weight=UNTOUCHED_WEIGHT))
         share = min(1.0, MANY_SECONDS / seconds[example.person])
-        for _ in range(int(takes * share + random.random())):
+        count = max(1, round(takes * share)) if takes else 0
+        own = on_clock(example, person, track, sound.start, 1.0, hear(sound))
+        made.append(replace(own, weight=max(1.0, UNTOUCHED_WEIGHT * count)))
+        for _ in range(count):
             samples, speed = varied(sound.samples[0], voices, random)
             heard = hear(_sound(samples))
             made.append(on_clock(example, person, track, sound.start, speed, heard))
@@ -180,8 +181,8 @@ def heard_corpus(
     return SpeechCorpus(tuple(made), people)
 
 
-UNTOUCHED_WEIGHT = 3.0
-"""The example as it was recorded is drawn as often as so many of its takes."""
+UNTOUCHED_WEIGHT = 0.5
+"""The example as it was recorded is drawn as often as this share of its takes together."""
 MANY_SECONDS = 60.0
 QUIET_ROOMS = 36
 

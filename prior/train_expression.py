@@ -7,7 +7,7 @@ the weights of an uninterrupted one.
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from prior.expression import (
     CONTEXT,
     LOOK_AHEAD,
     STRIDE,
+    Ensemble,
     ExpressionModel,
     ExpressionNetwork,
     ExpressionShape,
@@ -44,6 +45,8 @@ class ExpressionConfig:
     """How the speech model is trained; the defaults made the weights that ship."""
 
     shape: ExpressionShape = ExpressionShape()  # noqa: RUF009  frozen
+    members: int = 3
+    """Networks of an ensemble; each is a training of its own with the next seed."""
     takes: int = 6
     """Takes of each example beside itself, see `speech_corpus.heard_corpus`."""
     steps: int = 450
@@ -229,10 +232,13 @@ def load_learner(path: Path, config: ExpressionConfig, corpus: SpeechCorpus) -> 
 
 
 @torch.no_grad()
-def finished(learner: Learner, corpus: SpeechCorpus, about: dict[str, Any]) -> ExpressionModel:
-    """The trained network with the average manner of the people of `corpus` as recorded."""
+def finished(
+    learners: Sequence[Learner], corpus: SpeechCorpus, about: dict[str, Any]
+) -> ExpressionModel:
+    """The trained networks with the average manner of the people of `corpus` as recorded."""
     face = default_model()
-    plain = ExpressionModel(learner.network.eval(), plain_manner(face), about)
+    network = Ensemble([learner.network.eval() for learner in learners])
+    plain = ExpressionModel(network, plain_manner(face), about)
     heard: dict[int, list[Tensor]] = defaultdict(list)
     seen: dict[int, list[Tensor]] = defaultdict(list)
     for u in corpus.recorded():

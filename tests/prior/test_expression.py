@@ -1,5 +1,6 @@
 """The speech model: its clock, its blocks, its curve, its file."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from media.audio import Audio, silence
 from prior import expression
 from prior.expression import (
     CONTEXT,
+    Ensemble,
     ExpressionModel,
     ExpressionNetwork,
     ExpressionShape,
@@ -36,9 +38,10 @@ def untrained() -> ExpressionModel:
     """Random weights that answer to what they hear."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = ExpressionNetwork(SMALL).eval()
-        torch.nn.init.normal_(network.mouth.weight, std=0.3)
-    return ExpressionModel(network, plain_manner(default_model()), {})
+        members = [ExpressionNetwork(SMALL).eval() for _ in range(2)]
+        for member in members:
+            torch.nn.init.normal_(member.mouth.weight, std=0.3)
+    return ExpressionModel(Ensemble(members), plain_manner(default_model()), {})
 
 
 def babble(seconds: float, rate: int = 16000) -> Audio:
@@ -49,7 +52,7 @@ def babble(seconds: float, rate: int = 16000) -> Audio:
 
 def test_an_output_sees_its_context_and_nothing_else() -> None:
     """Kills padding, and a CONTEXT that does not match the kernels."""
-    network = untrained().network
+    network = untrained().network.members[0]
     heard = torch.randn(1, 2 * CONTEXT + 1, WIDTH, requires_grad=True)
     out = network(heard, torch.zeros(1, SMALL.style))
     assert out.shape == (1, 1, 20)
@@ -114,7 +117,9 @@ def test_reading_between_rows() -> None:
 def test_a_manner_learned_from_a_track_meets_that_track() -> None:
     """Kills a lag of the wrong sign, a track's start forgotten, invalid frames learned from."""
     model, audio, fps = untrained(), babble(8.0), Fraction(30000, 1001)
-    torch.nn.init.constant_(model.network.mouth.bias, 1.0)
+    for member in model.network.members:
+        assert member.mouth.bias is not None
+        torch.nn.init.constant_(member.mouth.bias, 1.0)
     lag, start, frames = 3.0, 12, 200
     heard = model.heard(audio, fps, frames, (start + Fraction(lag)) / fps)
     opened = mouth_opening(default_model(), heard)
@@ -175,6 +180,25 @@ def test_closures_are_judged_where_the_truth_is_shut() -> None:
     predicted = torch.tensor([[2.0, 0.2, 1.0, 9.0]])
     expected = torch.tensor([[4.0, 0.0, 1.0, 0.0]])
     torch.testing.assert_close(closure_error(predicted, truth), expected)
+
+
+def test_an_ensemble_shows_the_mean_mouth_of_its_members() -> None:
+    """Kills a sum for a mean, members that read each other's codes, and one asked for all."""
+    both = untrained().network
+    heard = torch.randn(1, 2 * CONTEXT + 9, both.shape.inputs)
+    style = torch.zeros(1, both.shape.style)
+    alone = [member(heard, style) for member in both.members]
+    assert not torch.allclose(alone[0], alone[1], atol=1e-2)
+    torch.testing.assert_close(both.shown(both.understood(heard)), (alone[0] + alone[1]) / 2)
+
+
+def test_models_of_other_weights_have_other_stamps() -> None:
+    """Kills a stamp of the shape alone: a habit would be put on a model that it misleads."""
+    model, other = untrained(), untrained()
+    assert model.stamp == other.stamp
+    with torch.no_grad():
+        other.network.members[1].mouth.weight[3] += 0.1
+    assert replace(other).stamp != model.stamp
 
 
 def test_the_file_gives_back_the_model(tmp_path: Path) -> None:

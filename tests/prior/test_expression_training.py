@@ -82,7 +82,7 @@ def test_a_mouth_that_follows_loudness_is_learned(tmp_path: Path) -> None:
     )
     path = tmp_path / "run.safetensors"
     list(train_expression(corpus, config, path))
-    model = finished(load_learner(path, config, corpus), corpus, {})
+    model = finished([load_learner(path, config, corpus)], corpus, {})
     unheard = made_up_corpus(9).utterances[-1]
     heard = model.manner(torch.cat(list(model.on_clock(unheard.features, 0, 150))))
     a, b = (mouth_opening(default_model(), m) for m in (heard, unheard.mouth[::2]))

@@ -14,7 +14,7 @@ def person(seconds: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, t
 
 def test_minutes_teach_a_habit_and_its_posture() -> None:
     """Kills a habit learned of the wrong side, a mean left in the slope, a posture lost."""
-    understood, missed, truth = person(600)
+    understood, missed, truth = person(1800)
     habit = learned_habit(understood, missed, 25)
     assert habit is not None
     assert torch.allclose(habit.weights, truth, atol=0.15)

@@ -9,9 +9,20 @@ import torch
 
 from media.audio import Audio, load_audio
 from prior import hearing
-from prior.hearing import LOUDNESS_AT, PHONES_AT, STATES_AT, WIDTH, Hearing, hear, heard_silence
+from prior.acoustics import cepstra
+from prior.hearing import (
+    LOUDNESS_AT,
+    PHONES_AT,
+    STATES_AT,
+    WIDTH,
+    Hearing,
+    hear,
+    heard_silence,
+    room_of,
+)
 from prior.phones import PHONES
-from prior.speech import speech_features
+from prior.speech import mel_decibels, speech_features
+from prior.throat import AVERAGE
 from scripts.acting.truth import load_truth
 
 PERFORMER = Path(__file__).parents[2] / "scripts/performer"
@@ -30,7 +41,9 @@ def posteriors(heard: Hearing) -> torch.Tensor:
 
 def test_columns_are_what_they_are_called(line: Audio) -> None:
     """Kills swapped columns and logarithms where probabilities are meant."""
-    heard, mel = hear(line), speech_features(line).mel
+    samples = line.samples[0]
+    room = room_of(mel_decibels(samples), cepstra(samples), AVERAGE)
+    heard, mel = hear(line, room), speech_features(line).mel
     assert heard.values.shape == (len(mel), WIDTH)
     assert torch.allclose(heard.values[:, LOUDNESS_AT][:, 2], mel[:, 4:6].mean(1), atol=1e-5)
     # A floor of a thousandth a state adds at most 126 thousandths.

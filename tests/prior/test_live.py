@@ -8,7 +8,7 @@ import torch
 
 from face3d.morphable import default_model
 from media.audio import Audio
-from prior.expression import ExpressionModel, ExpressionNetwork, ExpressionShape
+from prior.expression import Ensemble, ExpressionModel, ExpressionNetwork, ExpressionShape
 from prior.live import LOOK_AHEAD, NEW, LiveMouth
 from prior.manner import plain_manner
 
@@ -19,7 +19,7 @@ def model() -> ExpressionModel:
         torch.manual_seed(0)
         network = ExpressionNetwork(ExpressionShape(width=16)).eval()
         torch.nn.init.normal_(network.mouth.weight, std=0.3)
-    return ExpressionModel(network, plain_manner(default_model()), {})
+    return ExpressionModel(Ensemble([network]), plain_manner(default_model()), {})
 
 
 @pytest.fixture(scope="module")
