@@ -39,8 +39,8 @@ from media.audio import load_audio
 from prior.speech import RATE
 
 SHUT_PX256 = 1.0
-GRID_LINES = (("bbbmzn", "pbbp3s"), ("pbwp7s", "sgbp7a"))
-"""Held-out utterances of GRID s1 with most closures, two to a line."""
+GRID_LINE = ("bbbmzn", "pbbp3s")
+"""Held-out utterances of GRID s1 with most closures, one after the other."""
 LONGEST_SECONDS = 8.0
 """Plates are shorter."""
 
@@ -102,31 +102,24 @@ def explained(actors: int, lines: int) -> str:
         f"the same of the mesh, {SHUT_MILLIMETRES:g} mm; *by ear*: of the mesh where the dub is "
         "not told. f and v: median gap. Vowels are the control, in their middle frame. Sounds of "
         "GRID are aligned by pocketsphinx, those of espeak-ng told by itself; the German "
-        "newsreader's own line and JFK's are real speech whose sounds are not known."
+        "newsreader's line is real speech whose sounds are not known."
     )
 
 
 def lines_of(place: Place) -> list[SpokenLine]:
-    """GRID's, espeak-ng's where it is installed, and two real ones in other voices."""
+    """GRID's, espeak-ng's where it is installed, and a German newsreader's."""
     assert place.footage is not None
     grid = place.footage / "grid" / "s1"
-    lines = []
-    for names in GRID_LINES:
-        parts = [
-            grid_part(load_audio(grid / f"{n}.mp4", mono=True), grid / f"{n}.align") for n in names
-        ]
-        lines.append(english_line(f"GRID {', '.join(names)}", parts))
+    parts = [
+        grid_part(load_audio(grid / f"{n}.mp4", mono=True), grid / f"{n}.align") for n in GRID_LINE
+    ]
+    lines = [english_line(f"GRID {', '.join(GRID_LINE)}", parts)]
     try:
         lines += espeak_lines()
     except AssetError as error:
         place.reporter.say(str(error))
-    real = {
-        "German newsreader": place.footage / "clips" / "german_mt.mp4",
-        "JFK": place.footage / "speech" / "jfk.flac",
-    }
-    for name, path in real.items():
-        sound = load_audio(path, mono=True).mono16k().section(0, LONGEST_SECONDS)
-        lines.append(SpokenLine(name, sound, ()))
+    news = load_audio(place.footage / "clips" / "german_mt.mp4", mono=True)
+    lines.append(SpokenLine("German newsreader", news.mono16k().section(0, LONGEST_SECONDS), ()))
     return lines
 
 
