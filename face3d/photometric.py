@@ -26,8 +26,8 @@ FACING, GRAZING = 0.45, 0.15
 """Cosines between normal and view: samples count fully above, not at all below."""
 
 EVIDENCE = 0.25
-"""Weight of a sample of plain skin. Neighbours err together (light, texture, shape), so thousands
-of them are not thousands of measurements; where they are denser each counts less."""
+"""Weight of a sample of plain skin near the mouth. Neighbours err together (light, texture, shape),
+so thousands of them are not thousands of measurements; where they are denser each says less."""
 
 LIGHT_RIDGE = 0.02
 CELL_PIXELS, CELLS = 4.0, 128
@@ -222,7 +222,7 @@ def information(
         pose = motion[t : t + 1]
         look = glance(surface, normals[t], pose, camera)
         compared = compare(look, picture, appearance, level)
-        factor, target = rows_of(compared, EVIDENCE * surface.samples.area)
+        factor, target = rows_of(compared, EVIDENCE * surface.samples.say)
         rows = jacobian(surface, look, pose, camera, factor, shared).flatten(0, 1)
         left[t] = rows.T @ rows
         right[t] = target.flatten() @ rows

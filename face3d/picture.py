@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
+LEVELS = 2
+
 BLUR_PIXELS = 0.8
 """Standard deviation of the blur before sampling: linear steps need a picture that is smooth."""
 
@@ -20,11 +22,14 @@ class Picture:
     levels: tuple[UInt8[ndarray, "_ _ 3"], ...]
 
     @staticmethod
-    def of(crop: UInt8[ndarray, "H W 3"], levels: int = 2) -> "Picture":
+    def of(crop: UInt8[ndarray, "H W 3"]) -> "Picture":
         smooth = cv2.GaussianBlur(crop, (0, 0), BLUR_PIXELS)
         pyramid = [smooth]
-        while len(pyramid) < levels:
-            pyramid.append(cv2.pyrDown(pyramid[-1]))
+        while len(pyramid) < LEVELS:
+            # Not pyrDown: its pixels lie on every second pixel's centre, a quarter pixel aside.
+            wide = cv2.GaussianBlur(pyramid[-1], (0, 0), BLUR_PIXELS)
+            size = wide.shape[1] // 2, wide.shape[0] // 2
+            pyramid.append(cv2.resize(wide, size, interpolation=cv2.INTER_AREA))
         return Picture(tuple(pyramid))
 
 

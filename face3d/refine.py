@@ -33,7 +33,7 @@ from face3d.morphable import MorphableModel
 from face3d.motion import Runs, Told, fit_motion
 from face3d.observed import Observed
 from face3d.photometric import Surface, colours_at, compare, glance, information
-from face3d.picture import Picture
+from face3d.picture import LEVELS, Picture
 from face3d.samples import surface_samples
 from face3d.solve import (
     Fit,
@@ -50,6 +50,15 @@ from media.clip import Clip
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """How many times larger a landmark's error counts once pictures speak too, in every frame and
+    in the key frames."""
+
+    frames: float
+    keys: float
+
+
+@dataclass(frozen=True)
 class Refinement:
     """How pictures are used; the defaults suit speech."""
 
@@ -58,8 +67,9 @@ class Refinement:
     """Alternations of appearance and key frames; all but the last use half the resolution."""
     key_steps: int = 3
     runs: Runs = field(default_factory=lambda: Runs(size=120, overlap=12, steps=3))
-    landmark_doubt: float = 2.0
-    """How many times larger a single frame's landmark error counts, once pictures speak too."""
+    doubt: Doubt = Doubt(frames=4.0, keys=3.0)
+    doubt_elsewhere: Doubt = Doubt(frames=2.0, keys=1.0)
+    """For a known person in other light, whose skin cannot say where on the face the mesh lies."""
     border_trust: float = 6.0
     """How many times more inner lips weigh whose gap is known to a px256; by its inverse square."""
     anchor: float = 0.2
@@ -106,7 +116,8 @@ class Portrait:
     """A person's surface and what it looks like."""
 
     surface: Surface
-    appearance: Appearance
+    appearance: tuple[Appearance, ...]
+    """At every level of a picture: what is blurred must be compared with what is."""
 
 
 @dataclass(frozen=True)
@@ -160,14 +171,18 @@ def refined(
     line = learn_lip_line(columns)
     held = with_borders(line, keys, held, config)
     part = replace(start, motion=start.motion[torch.tensor(keys.frames)])
-    plain = Portrait(surface, appearance_of(surface, part, keys))
-    part, portrait = fit_keys(model, part, held, keys, plain, focal_guess, config)
+    plain = portrait_of(surface, part, keys)
+    anchored = focal_guess is not None or is_known(plain, track.identity)
+    doubt = config.doubt if anchored else config.doubt_elsewhere
+    doubted = replace(held, sigma=held.sigma * doubt.keys)
+    part, portrait = fit_keys(model, part, doubted, held, keys, plain, focal_guess, config)
 
     hearing = Hearing(footage, plain, portrait, start, line, config, reporter)
+    fit = Fit(part.camera, part.identity, refocused(start, part.camera))
     fit = fit_motion(
         model,
-        Fit(part.camera, part.identity, refocused(start, part.camera)),
-        replace(seen, sigma=seen.sigma * config.landmark_doubt),
+        fit,
+        replace(seen, sigma=seen.sigma * doubt.frames),
         track.shot.numpy(),
         track.fps,
         config.runs,
@@ -177,11 +192,14 @@ def refined(
         track,
         camera=fit.camera,
         identity=Identity(
-            fit.identity.shape.float(), fit.identity.offset.float(), portrait.appearance.albedo
+            fit.identity.shape.float(), fit.identity.offset.float(), portrait.appearance[0].albedo
         ),
         motion=Motion(*(value.float() for value in vars(fit.motion).values())),
         photometric=Photometric(
-            portrait.appearance.albedo, portrait.appearance.light, hearing.before, hearing.after
+            portrait.appearance[0].albedo,
+            portrait.appearance[0].light,
+            hearing.before,
+            hearing.after,
         ),
     )
 
@@ -227,6 +245,7 @@ def refocused(fit: Fit, camera: Camera) -> Motion:
 def fit_keys(
     model: MorphableModel,
     fit: Fit,
+    doubted: Observation,
     seen: Observation,
     keys: Gallery,
     portrait: Portrait,
@@ -236,7 +255,8 @@ def fit_keys(
     """Key frames and the appearance they share, in turns; frames are independent of each other.
 
     A constant shift of the mesh over the skin would go unnoticed, and drifts to where the skin is
-    smooth. It is taken off after each round: the landmarks' mean residual becomes the offset.
+    smooth. It is taken off after each round: the mean residual of the landmarks `seen` becomes the
+    offset. In single frames they are `doubted`.
     """
     alone = np.zeros(len(fit.motion), bool)
     anchor = replace(seen, sigma=seen.sigma * config.anchor)
@@ -248,33 +268,39 @@ def fit_keys(
                 portrait.surface,
                 fit.motion,
                 views,
-                portrait.appearance,
+                portrait.appearance[level],
                 level,
                 focal_guess is not None,
             )
             if focal_guess is None:
-                fit = motion_step(model, fit, seen, FREE, alone, 0, told)
+                fit = motion_step(model, fit, doubted, FREE, alone, 0, told)
             else:
-                [fit] = joint_step(model, [fit], [seen], config.focal_sigma, [focal_guess], [told])
+                [fit] = joint_step(
+                    model, [fit], [doubted], config.focal_sigma, [focal_guess], [told]
+                )
                 portrait = replace(portrait, surface=portrait.surface.of_identity(fit.identity))
         if focal_guess is not None:
             offset = offset_of(model, [fit], [anchor], config.anchor_metres)
             fit = replace(fit, identity=replace(fit.identity, offset=offset))
         surface = portrait.surface.of_identity(fit.identity)
-        portrait = Portrait(surface, appearance_of(surface, fit, keys))
+        portrait = portrait_of(surface, fit, keys)
     return fit, portrait
 
-
-SAME_LIGHT = 1.5
-"""Error under known skin, over that under a clip's own: 1.0 to 1.2 within a recording, 1.9 to 2.2
-between two of one person in other light."""
 
 FREE = Smoothness(1.0, 1.0, 1.0, 1.0, 1.0)
 """Stands where no two frames are linked."""
 
 
-def appearance_of(surface: Surface, fit: Fit, keys: Gallery) -> Appearance:
-    """What the samples look like over the key frames; known skin in the same light stays known.
+def portrait_of(surface: Surface, fit: Fit, keys: Gallery) -> Portrait:
+    """The surface and its looks at each level."""
+    return Portrait(
+        surface, tuple(appearance_of(surface, fit, keys, level) for level in range(LEVELS))
+    )
+
+
+def appearance_of(surface: Surface, fit: Fit, keys: Gallery, level: int) -> Appearance:
+    """What the samples look like over the key frames; known skin in the same light stays known
+    at the finest level.
 
     Without that each clip would settle on a place of its own for the mesh on the skin, and what an
     actor learned would lie beside what a plate shows.
@@ -284,16 +310,29 @@ def appearance_of(surface: Surface, fit: Fit, keys: Gallery) -> Appearance:
     for t, (camera, picture) in enumerate(keys.views(fit.camera)):
         assert picture is not None, "a key frame shows a face"
         look = glance(surface, normals[t], fit.motion[t : t + 1], camera)
-        colour, _, inside = colours_at(picture, look.xy, 0)
+        colour, _, inside = colours_at(picture, look.xy, level)
         colours.append(colour)
         basis.append(harmonics(look.normals))
         seen.append(look.openly * inside)
     shown = torch.stack(colours), torch.stack(basis), torch.stack(seen)
     own = fit_appearance(*shown)
-    if keys.track.identity.albedo is None:
+    if keys.track.identity.albedo is None or level > 0:
         return own
     known = fit_appearance(*shown, keys.track.identity.albedo)
     return known if lit_alike(own, known) else own
+
+
+SAME_LIGHT = 1.5
+"""Error under known skin, over that under a clip's own: 1.0 to 1.2 within a recording, 1.9 to 2.2
+between two of one person in other light."""
+
+
+def is_known(portrait: Portrait, identity: Identity) -> bool:
+    """Whether the portrait shows the skin that is known of a person, and no other."""
+    if identity.albedo is None:
+        return False
+    told = (identity.albedo > 0).all(-1)
+    return torch.equal(portrait.appearance[0].albedo[told], identity.albedo[told])
 
 
 def lit_alike(own: Appearance, known: Appearance) -> bool:
@@ -318,7 +357,7 @@ def photometric_residual(
     for t, (camera, picture) in enumerate(views):
         if picture is not None:
             look = glance(portrait.surface, normals[t], motion[t : t + 1], camera)
-            off = compare(look, picture, portrait.appearance, 0).residual.abs().mean(-1)
+            off = compare(look, picture, portrait.appearance[0], 0).residual.abs().mean(-1)
             result[t] = (off * look.openly).sum() / look.openly.sum().clamp_min(1e-6)
     return result
 
@@ -360,7 +399,8 @@ class Hearing:
                 self.after[here] = photometric_residual(self.portrait, fit.motion, views)
                 seconds = monotonic() - self.began
                 self.reporter.step(Step("fit the pictures", stop, len(self.before), seconds))
-            surface, appearance = self.portrait.surface, self.portrait.appearance
-            return information(surface, fit.motion, views, appearance, int(step == 0))
+            level = int(step == 0)
+            surface, appearance = self.portrait.surface, self.portrait.appearance[level]
+            return information(surface, fit.motion, views, appearance, level)
 
         return with_borders(self.line, window, seen, self.config), told

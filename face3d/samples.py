@@ -21,17 +21,21 @@ from render.mesh import vertex_normals
 SAMPLES = 3000
 
 DENSITY_LIPS, DENSITY_EYES = 4.0, 2.0
-"""Samples a square metre, beside plain skin: where small motions matter most."""
+"""Samples a square metre, beside plain skin: where small motions matter most. Each says less."""
+
+FAR_FROM_MOUTH = 0.3
+"""How much the upper face says. It tells the head's pose together with the landmarks, and shine
+that does not move with the skin tells it wrong; the mouth has nobody but its pixels."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Points of the surface: corners of their triangles, weights in them, and the area that each
-    stands for beside a sample of plain skin."""
+    """Points of the surface: corners of their triangles, weights in them, and how much each says
+    beside a sample of plain skin near the mouth."""
 
     corners: Int[Tensor, "P 3"]
     weights: Float[Tensor, "P 3"]
-    area: Float[Tensor, "P"]
+    say: Float[Tensor, "P"]
 
     def __len__(self) -> int:
         return len(self.corners)
@@ -65,7 +69,9 @@ def surface_samples(model: MorphableModel, count: int = SAMPLES) -> Samples:
     edges = torch.cat([wanted.new_zeros(1), wanted.cumsum(0)]).round().long()
     face = torch.repeat_interleave(torch.arange(len(triangles)), edges.diff())
     picked = triangles[face]
-    return Samples(picked, folded(len(face)).float(), 1 / density(picked).float())
+    near = model.lower_face[picked].any(1)
+    say = torch.where(near, 1.0, FAR_FROM_MOUTH) / density(picked)
+    return Samples(picked, folded(len(face)).float(), say.float())
 
 
 def density(triangles: Int[Tensor, "F 3"]) -> Float[Tensor, "F"]:

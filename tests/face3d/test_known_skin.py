@@ -1,9 +1,15 @@
 """Skin that other footage has told: it stays, and says where on the face the mesh lies."""
 
+from dataclasses import replace
+
 import torch
 
-from face3d.appearance import fit_appearance, harmonics
-from face3d.refine import lit_alike
+from face3d.appearance import Appearance, even_light, fit_appearance, harmonics
+from face3d.morphable import default_model
+from face3d.photometric import Surface
+from face3d.refine import Portrait, is_known, lit_alike
+from face3d.samples import surface_samples
+from face3d.track import Identity
 
 
 def test_known_albedo_stays_and_only_light_is_fitted() -> None:
@@ -41,3 +47,23 @@ def test_shadows_of_another_recording_make_skin_unknown() -> None:
 
     assert alike(torch.full((400,), 0.5))
     assert not alike(torch.where(torch.rand(400, generator=random) < 0.33, 0.6, 1.0))
+
+
+def test_only_the_skin_that_is_known_anchors_the_mesh() -> None:
+    """Kills doubting landmarks where a known person's skin was replaced by the clip's own."""
+    skin = torch.rand(5, 3, generator=torch.Generator().manual_seed(1)) * 200 + 20
+    skin[0] = 0  # never seen before, so it may be learned here
+    person = Identity(torch.zeros(1), torch.zeros(468, 3), skin)
+    here = torch.where(skin > 0, skin, 90.0)
+
+    model = default_model()
+    anyone = Identity(torch.zeros(len(model.identity)), torch.zeros(468, 3))
+    surface = Surface.of(model, surface_samples(model, 50), anyone)
+
+    def known(albedo: torch.Tensor, who: Identity) -> bool:
+        look = Appearance(albedo, even_light(), torch.ones(5))
+        return is_known(Portrait(surface, (look,)), who)
+
+    assert known(here, person)
+    assert not known(here + 1, person)
+    assert not known(here, replace(person, albedo=None))

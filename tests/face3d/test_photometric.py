@@ -11,13 +11,14 @@ from moving_head import CAMERA, detected, somebody, speaking
 from painted_head import picture
 
 from core.camera import Camera
+from core.rotation import axis_angle_from_matrix, matrix_from_axis_angle
 from face3d.appearance import even_light, fit_appearance, fit_light, harmonics, lit
-from face3d.landmarks import Landmarks
 from face3d.morphable import default_model
 from face3d.observed import Observed
 from face3d.photometric import (
     Compared,
     Surface,
+    colours_at,
     glance,
     in_front,
     information,
@@ -27,8 +28,9 @@ from face3d.photometric import (
 from face3d.picture import Picture, sampled
 from face3d.refine import Refinement, refined
 from face3d.samples import surface_samples
-from face3d.track import Motion, Track
-from face3d.tracker import track_landmarks
+from face3d.topology import LIPS
+from face3d.track import Motion, Track, camera_vertices
+from face3d.tracker import face_height, track_landmarks
 from media.clip import Clip
 
 MODEL = default_model()
@@ -38,6 +40,21 @@ SAMPLES = surface_samples(MODEL, 400)
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_samples_lie_on_the_face_where_small_motions_matter() -> None:
+    """Kills weights that leave the triangle, samples on teeth or skirt, dense regions that count
+    more, and a choice that differs from run to run."""
+    assert float(SAMPLES.weights.min()) >= 0
+    torch.testing.assert_close(SAMPLES.weights.sum(1), torch.ones(len(SAMPLES)))
+    assert abs(len(SAMPLES) - 400) <= 1
+    assert not bool(MODEL.inside[SAMPLES.corners].any())
+    assert torch.equal(surface_samples(MODEL, 400).corners, SAMPLES.corners)
+    lips = torch.zeros(len(MODEL.mean), dtype=torch.bool)
+    lips[list(LIPS)] = True
+    on_lips = lips[SAMPLES.corners].sum(1) >= 2
+    assert float(SAMPLES.say[on_lips].max()) < 0.6
+    assert float(SAMPLES.say.max()) == 1
 
 
 def test_rows_are_derivatives_of_where_samples_are_seen() -> None:
@@ -96,6 +113,18 @@ def test_a_ramp_is_sampled_as_a_ramp() -> None:
     assert inside.tolist() == [1, 1, 0, 0]
 
 
+def test_levels_of_a_picture_lie_on_each_other() -> None:
+    """Kills a pyramid whose coarse pixels sit on every second fine one: a quarter pixel aside, each
+    round of appearance and pose walked half a pixel further over the skin."""
+    rows, columns = np.mgrid[0:64, 0:64]
+    crop = np.stack([3 * columns, 3 * rows, columns + rows], -1).astype(np.uint8)
+    at = torch.tensor([[20.0, 30.0], [33.3, 41.7]])
+    fine, steep, _ = colours_at(Picture.of(crop), at, 0)
+    coarse, slope, _ = colours_at(Picture.of(crop), at, 1)
+    torch.testing.assert_close(coarse, fine, atol=0.6, rtol=0)  # rounding; half a pixel is 1.5
+    torch.testing.assert_close(slope, steep, atol=0.3, rtol=0)
+
+
 def test_light_is_found_on_a_known_skin() -> None:
     """Kills harmonics that depend on each other, and channels that share a light."""
     normals = torch.nn.functional.normalize(random(300, 3), dim=-1)
@@ -152,10 +181,22 @@ def painted() -> tuple[Motion, list[np.ndarray]]:
 
 
 @pytest.fixture(scope="module")
-def start(painted: tuple[Motion, list[np.ndarray]]) -> tuple[Track, Landmarks]:
+def start(painted: tuple[Motion, list[np.ndarray]]) -> tuple[Track, torch.Tensor]:
     """A landmark track of detections 2 pixels off, and the detections themselves."""
     landmarks = detected(WHO, painted[0], noise=2.0)
-    return track_landmarks(landmarks, 512, 512, Fraction(25), identity=WHO), landmarks
+    return track_landmarks(landmarks, 512, 512, Fraction(25, 3), identity=WHO), landmarks
+
+
+def degrees(track: Track, motion: Motion) -> torch.Tensor:
+    turns = [matrix_from_axis_angle(m.rotation.double()) for m in (track.motion, motion)]
+    return axis_angle_from_matrix(turns[0] @ turns[1].mT).norm(dim=-1).rad2deg()
+
+
+def off_lips(track: Track, motion: Motion) -> torch.Tensor:
+    found = camera_vertices(MODEL, track.identity, track.motion)
+    true = camera_vertices(MODEL, WHO, motion)
+    found, true = track.camera.pixels_from_camera(found), CAMERA.pixels_from_camera(true)
+    return (found - true)[:, list(LIPS)].norm(dim=-1)
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +206,23 @@ def film(performer_clip: Clip, painted: tuple[Motion, list[np.ndarray]]) -> Clip
     shown = [SimpleNamespace(rgb=image) for image in painted[1]]
     object.__setattr__(clip, "frames", lambda wanted: iter([shown[i] for i in wanted]))
     return clip
+
+
+def test_a_painted_head_is_found_more_exactly_than_its_landmarks(film, painted, start) -> None:
+    """Kills a residual of the wrong sign, appearance of other frames, and pictures not heard: with
+    detections 2 px off; on this skin there is no lip line
+    to see. Measured: lips 0.65 of the landmarks' error."""
+    motion, _ = painted
+    plain, landmarks = start
+    seen = Observed(landmarks, 2.5 * face_height(landmarks) / 192)
+    track = refined(film, plain, seen, MODEL, None, Refinement(key_frames=12, border_trust=0))
+    assert track.identity is plain.identity or torch.equal(
+        track.identity.shape, plain.identity.shape
+    )
+    assert float(degrees(track, motion).mean()) < 0.6 * float(degrees(plain, motion).mean())
+    assert float(off_lips(track, motion).mean()) < 0.8 * float(off_lips(plain, motion).mean())
+    assert track.photometric is not None
+    assert float(track.photometric.after.mean()) < 0.7 * float(track.photometric.before.mean())
 
 
 def test_frames_without_a_face_tell_nothing(film, painted, start) -> None:
