@@ -40,7 +40,7 @@ ENOUGH_SECONDS = 4.0
 REPORT_SECONDS_A_FRAME = 0.25
 """Processor time that a held-out frame costs to measure, kept free of the budget."""
 
-ENDING_SECONDS = 2.0
+ENDING_SECONDS = 4.0
 """Processor time of what else comes after learning: the last judging, files, the page."""
 
 SHORTEST_LEARNING = 5.0

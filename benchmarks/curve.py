@@ -3,7 +3,8 @@
     python -m benchmarks.curve --footage FOLDER [--cpu-seconds 20] [--limit N] [-o PAGE]
 
 Runs what is missing, the most telling trials first, and writes the page and its plot after each
-cell; interrupt it any time and start it again. With --limit 0 it only writes what is there.
+trial; interrupt it any time and start it again. With --limit 0 it only writes what is there.
+Contact sheets of all people lie in the work folder's `sheets`.
 """
 
 import sys
@@ -17,6 +18,7 @@ import torch
 import tyro
 
 from benchmarks.learning.page import write_page
+from benchmarks.learning.sheets import write_sheets
 from benchmarks.learning.subjects import Library
 from benchmarks.learning.trial import in_order, run
 from core.errors import ToolkitError
@@ -60,10 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             reporter.step(Step("curve", index, len(missing), monotonic() - began))
             write_page(job.output, trials, library, job.cpu_seconds, job.note)
         write_page(job.output, trials, library, job.cpu_seconds, job.note)
+        sheets = write_sheets(trials, job.work)
     except ToolkitError as error:
         print(f"curve: {error}", file=sys.stderr)
         return error.exit_code
-    print(job.output)
+    print(job.output, *sheets, sep="\n")
     return 0
 
 
