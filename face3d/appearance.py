@@ -60,11 +60,14 @@ def fit_light(
     prior: Float[Tensor, "9 3"],
     ridge: float,
 ) -> Float[Tensor, "9 3"]:
-    """Weighted least squares for the light, held near `prior` by `ridge` (share of all weight)."""
+    """Weighted least squares for the light, held near `prior` by `ridge` (share of all weight).
+
+    Where nothing is seen, as in a frame whose face lies outside its crop, the prior is the answer.
+    """
     light = []
     for channel in range(3):
         shown = albedo[:, channel] * weight
-        pull = ridge * (shown * albedo[:, channel]).sum()
+        pull = (ridge * (shown * albedo[:, channel]).sum()).clamp_min(1e-6)
         left = (basis * (shown * albedo[:, channel])[:, None]).T @ basis
         right = shown * colours[:, channel] @ basis + pull * prior[:, channel]
         light.append(torch.linalg.solve(left + pull * torch.eye(HARMONICS), right))

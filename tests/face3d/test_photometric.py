@@ -136,6 +136,16 @@ def test_light_is_found_on_a_known_skin() -> None:
     torch.testing.assert_close(found, light, atol=1e-3, rtol=0)
 
 
+def test_unseen_skin_keeps_the_light_of_the_shot() -> None:
+    """Kills a singular system in a frame whose face lies outside its crop."""
+    prior = even_light() * 0.7
+    nothing = fit_light(
+        torch.zeros(9, 3), torch.full((9, 3), 90.0), harmonics(random(9, 3)), torch.zeros(9),
+        prior, 0.02,
+    )  # fmt: skip
+    assert torch.allclose(nothing, prior)
+
+
 def test_what_covers_the_skin_for_a_while_is_no_skin() -> None:
     """Kills a plain mean: a hand over a quarter of the frames hardly changes the albedo, and the
     samples it hides are trusted less; samples never seen are not trusted at all."""
