@@ -3,6 +3,7 @@
 Pixel (column c, row r) has its centre at (c + ½, r + ½).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +51,24 @@ class Camera:
         """The camera of this image cut at (left, top), then enlarged by `scale`."""
         centre = ((self.centre[0] - left) * scale, (self.centre[1] - top) * scale)
         return Camera(self.focal * scale, centre, width, height, self.near_metres, self.far_metres)
+
+
+def clip_positions(
+    camera: Camera | Sequence[Camera], points: Float[Tensor, "B *rest 3"]
+) -> Float[Tensor, "B *rest 4"]:
+    """Clip coordinates of all points in one camera, or of each batch element in its own."""
+    if isinstance(camera, Camera):
+        return camera.clip_from_camera(points)
+    return torch.stack([c.clip_from_camera(p) for c, p in zip(camera, points, strict=True)])
+
+
+def pixel_positions(
+    camera: Camera | Sequence[Camera], points: Float[Tensor, "B *rest 3"]
+) -> Float[Tensor, "B *rest 2"]:
+    """The same in pixels."""
+    if isinstance(camera, Camera):
+        return camera.pixels_from_camera(points)
+    return torch.stack([c.pixels_from_camera(p) for c, p in zip(camera, points, strict=True)])
 
 
 def pixels_from_clip(

@@ -5,11 +5,13 @@ cover at this head pose, found by sweeping the jaw of a *neutral* face. The plat
 `outer` only; were the mask drawn from the plate's own mouth, its outline would leak the old line.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from core.camera import Camera
+from core.camera import Camera, clip_positions
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion, camera_vertices
 from render.fragments import Fragments
@@ -35,19 +37,27 @@ def swept_mask(
     model: MorphableModel,
     identity: Identity,
     motion: Motion,
-    camera: Camera,
+    camera: Camera | Sequence[Camera],
     sweep: tuple[float, ...] = JAW_SWEEP,
 ) -> Bool[Tensor, "T H W"]:
-    """The outer mask of every frame: depends on head pose and identity, never on the expression."""
-    count = len(motion)
-    shape = (count, camera.height, camera.width)
-    swept = torch.zeros(shape, dtype=torch.bool, device=motion.mouth.device)
-    for opening in sweep:
-        mouth = torch.zeros_like(motion.mouth)
-        mouth[:, 0] = opening
-        still = Motion(motion.rotation, motion.translation, mouth, torch.zeros_like(motion.upper))
-        clip = camera.clip_from_camera(camera_vertices(model, identity, still))
-        swept |= _lower(model, visible_faces(clip, model.triangles, camera.height, camera.width))
+    """The outer mask of every frame: depends on head pose and identity, never on the expression.
+
+    All frames in one camera, or each in its own of the same size.
+    """
+    count, size = len(motion), camera if isinstance(camera, Camera) else camera[0]
+    mouth = motion.mouth.new_zeros(len(sweep), motion.mouth.shape[1])
+    mouth[:, 0] = mouth.new_tensor(sweep)
+    # All openings of a frame, then all of the next.
+    still = Motion(
+        motion.rotation.repeat_interleave(len(sweep), 0),
+        motion.translation.repeat_interleave(len(sweep), 0),
+        mouth.repeat(count, 1),
+        motion.upper.new_zeros(count * len(sweep), motion.upper.shape[1]),
+    )
+    vertices = camera_vertices(model, identity, still).unflatten(0, (count, len(sweep)))
+    clip = clip_positions(camera, vertices).flatten(0, 1)
+    faces = visible_faces(clip, model.triangles, size.height, size.width)
+    swept = _lower(model, faces).unflatten(0, (count, len(sweep))).any(1)
     grown = torch.nn.functional.max_pool2d(
         swept[:, None].float(), 2 * MARGIN_PIXELS + 1, stride=1, padding=MARGIN_PIXELS
     )

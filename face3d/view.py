@@ -1,5 +1,6 @@
 """One look at a tracked face: its mesh in a window of the face crop, what it shows and hides."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -9,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from core.camera import Camera
+from core.camera import Camera, pixel_positions
 from face3d.mask import lower_face
 from face3d.morphable import MorphableModel
 from face3d.topology import LIPS, LIPS_BETWEEN
@@ -36,8 +37,11 @@ class View:
     depth: Float[Tensor, "B V"]
 
 
-def look(model: MorphableModel, identity: Identity, motion: Motion, camera: Camera) -> View:
-    """The view of frames through one camera (a crop's, or a window of it)."""
+def look(
+    model: MorphableModel, identity: Identity, motion: Motion, camera: Camera | Sequence[Camera]
+) -> View:
+    """The view of frames through one camera (a crop's, or a window of it), or each through its own
+    of the same size."""
     vertices = camera_vertices(model, identity, motion)
     buffer = draw(vertices, model.triangles, model.uv, camera)
     mouth = _mouth_triangles(model.triangles, model.inside)
@@ -47,7 +51,7 @@ def look(model: MorphableModel, identity: Identity, motion: Motion, camera: Came
         buffer.uv,
         lower_face(model, buffer.fragments),
         mouth,
-        camera.pixels_from_camera(vertices),
+        pixel_positions(camera, vertices),
         -vertices[..., 2],
     )
 

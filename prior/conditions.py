@@ -1,5 +1,6 @@
 """What the renderer is shown of a frame: texture lookups, the masked plate, warped references."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -44,14 +45,15 @@ def observe(
     model: MorphableModel,
     identity: Identity,
     motion: Motion,
-    camera: Camera,
-    image: Float[Tensor, "1 3 H W"],
+    camera: Camera | Sequence[Camera],
+    image: Float[Tensor, "B 3 H W"],
     bank: ReferenceBank,
-    chosen: Int[Tensor, "1 K"],
+    chosen: Int[Tensor, "B K"],
     sweep: tuple[float, ...] = JAW_SWEEP,
     grade: Grade | None = None,
 ) -> Conditions:
-    """The conditions of one frame whose window `image` (colours in [−1, 1]) the camera saw.
+    """The conditions of frames whose windows `image` (colours in [−1, 1]) one camera saw, or each
+    its own.
 
     Of the image only what lies outside the outer mask survives, in the actor's grade.
     """

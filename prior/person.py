@@ -19,7 +19,7 @@ from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image, cut, window_cor
 from media.frame import Frame
 from prior.bank import ReferenceBank, choose_references, distances
 from prior.composite import Painted, matte_of
-from prior.conditions import Conditions, observe, stacked
+from prior.conditions import Conditions, observe
 from prior.grade import Grade
 from prior.skin import Skin
 from render.deferred import STRIDE, DeferredRenderer
@@ -109,25 +109,21 @@ def _paint_batch(
     grade: Grade | None,
     copying: bool,
 ) -> dict[int, Painted]:
-    parts: list[Conditions] = []
-    corners: list[tuple[int, int]] = []
-    for i, frame in group:
-        crop = track.crop(i)
-        camera = crop.camera(track.camera)
-        here = motion[i : i + 1]
-        left, top = window_corner(person.model, person.identity, here, camera, *size)[0]
-        window = cut(crop_image(frame.rgb, crop), left, top, *size)
-        image = torch.from_numpy(window.transpose(2, 0, 1).copy())[None].float() / 127.5 - 1
-        image = image.to(here.mouth.device)
-        seen_by = camera.cropped(left, top, 1.0, *size)
-        parts.append(
-            observe(
-                person.model, person.identity, here, seen_by, image, person.bank,
-                chosen[i : i + 1].to(image.device), sweep, grade,
-            )
-        )  # fmt: skip
-        corners.append((left, top))
-    seen = stacked(parts)
+    crop = track.crops[int(track.shot[group[0][0]])]
+    camera = crop.camera(track.camera)
+    picked = torch.tensor([i for i, _ in group], device=motion.mouth.device)
+    here = motion[picked]
+    corners = window_corner(person.model, person.identity, here, camera, *size)
+    windows = [
+        cut(crop_image(frame.rgb, crop), *corner, *size)
+        for (_, frame), corner in zip(group, corners, strict=True)
+    ]
+    image = torch.from_numpy(np.stack(windows)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    cameras = [camera.cropped(*corner, 1.0, *size) for corner in corners]
+    seen = observe(
+        person.model, person.identity, here, cameras, image.to(here.mouth.device), person.bank,
+        chosen.to(picked.device)[picked], sweep, grade,
+    )  # fmt: skip
     with torch.inference_mode():
         if copying:
             made = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
@@ -136,7 +132,7 @@ def _paint_batch(
         made = made if grade is None else grade.to_plate(made.clamp(-1, 1), seen.uv)
     rgb = _coded(made)
     return {
-        i: Painted(rgb[k], matte_of(seen.outer[k, 0].cpu().numpy()), *corners[k], track.crop(i))
+        i: Painted(rgb[k], matte_of(seen.outer[k, 0].cpu().numpy()), *corners[k], crop)
         for k, (i, _) in enumerate(group)
     }
 

@@ -1,11 +1,12 @@
 """What every pixel of a view knows of the mesh: the surface point, its texture coordinates."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from core.camera import Camera
+from core.camera import Camera, clip_positions
 from render.fragments import Fragments, interpolate, rasterize
 
 
@@ -21,10 +22,14 @@ def draw(
     vertices: Float[Tensor, "B V 3"],
     triangles: Int[Tensor, "F 3"],
     uv: Float[Tensor, "V 2"],
-    camera: Camera,
+    camera: Camera | Sequence[Camera],
     backend: str = "auto",
 ) -> GBuffer:
-    """The G-buffer of camera-space vertices seen by a camera, in its pixels."""
-    clip = camera.clip_from_camera(vertices)
-    fragments = rasterize(clip, triangles, camera.height, camera.width, backend)
+    """The G-buffer of camera-space vertices seen by a camera, or each by its own, in its pixels.
+
+    Cameras of a batch have pictures of one size.
+    """
+    size = camera if isinstance(camera, Camera) else camera[0]
+    clip = clip_positions(camera, vertices)
+    fragments = rasterize(clip, triangles, size.height, size.width, backend)
     return GBuffer(fragments, interpolate(fragments, uv[None], triangles))
