@@ -1,13 +1,14 @@
 """`redub bench`: frames a second of every stage on this machine, and the memory they need.
 
-Rendering happens in the 256 crop (a face 192 pixels high) with the prior and the clip's own
-references, as an adapted actor does it: adaptation changes weights, not their number.
+The landmark stage decodes, detects and fits, its parts side by side; the picture stage is what the
+photometric fit adds to it. Rendering happens in the 256 crop (a face 192 pixels high) with the prior
+and the clip's own references, as an adapted actor does it: adaptation changes weights, not their
+number.
 """
 
 import platform
 import tempfile
 from collections.abc import Callable, Mapping
-from itertools import islice
 from os import cpu_count
 from pathlib import Path
 from statistics import median
@@ -20,25 +21,31 @@ import torch
 from core.errors import UsageError
 from core.memory import peak_rss_mb
 from core.progress import Reporter, Step
-from face3d.landmarks import FaceMesh, collected
+from face3d.mask import JAW_SWEEP
 from face3d.morphable import MorphableModel, default_model
-from face3d.track import Track
-from face3d.tracker import track_landmarks
-from face3d.view import crop_image, cut, window_corner
+from face3d.observed import Observed
+from face3d.refine import refined
+from face3d.sighting import Sighting, sight
+from face3d.track import FACE_PIXELS, Track
+from face3d.tracker import TrackerConfig, face_height, guessed_camera, track_sighting
 from media.clip import Clip
 from media.frame import Frame
 from media.writer import ClipWriter
 from prior.bank import choose_references, distances
 from prior.composite import pasted
-from prior.conditions import Conditions, observe, stacked
+from prior.conditions import Conditions
 from prior.corpus import gather_windows
-from prior.person import BATCH, Person, paint
+from prior.person import BATCH, Person, paint, shown
 from prior.renderer import default_prior
 from prior.skin import skin_of
 from prior.train_renderer import training_clip
 
 PERFORMER = Path(__file__).parent.parent / "scripts" / "performer" / "clip.mp4"
 FRAMES = 64
+"""Frames rendered."""
+
+TRACKED = 240
+"""Frames tracked: the face is fitted once, however long the clip."""
 
 
 def bench(path: Path | None, repeats: int, reporter: Reporter) -> dict[str, Any]:
@@ -49,22 +56,26 @@ def bench(path: Path | None, repeats: int, reporter: Reporter) -> dict[str, Any]
         raise UsageError("the bundled performer is in redub's source only; give --clip CLIP.")
     clip = Clip.open(path or PERFORMER)
     began = monotonic()
-    stages = _Stages(clip, repeats, reporter)
+    stages = _Stages(repeats, reporter)
     model = default_model()
-    frames = stages.timed("decode", lambda: _decoded(clip))
-    seen = stages.timed("find landmarks", lambda: _detected(frames))
-    track = stages.timed("fit the face", lambda: _fitted(clip, seen))
-    person = _person(clip, track, model)
-    conditions = stages.timed("conditions", lambda: _conditions(person, frames, track))
-    stages.timed("network", lambda: _network(person, conditions))
+    tracked = range(min(TRACKED, len(clip)))
+    seen = stages.timed("find landmarks", len(tracked), lambda: sight(clip, tracked))
+    track = stages.timed("fit landmarks", len(tracked), lambda: _fitted(clip, seen))
+    stages.timed("picture stage", len(tracked), lambda: _refined(clip, seen, track, model))
+    count = min(FRAMES, len(clip))
+    frames = stages.timed("decode", count, lambda: _decoded(clip, count))
+    track = track[:count]
+    person = person_of(clip, track, model)
+    conditions = stages.timed("conditions", count, lambda: conditions_of(person, frames, track))
+    stages.timed("network", count, lambda: rendered(person, conditions))
     painted = list(paint(person, iter(frames), track, track.motion.mouth, (None,)))
     dubbed = stages.timed(
-        "composite", lambda: [f if p is None else pasted(f, p) for f, p in painted]
+        "composite", count, lambda: [f if p is None else pasted(f, p) for f, p in painted]
     )
     with tempfile.TemporaryDirectory() as folder:
         for suffix, name in ((".mkv", "encode FFV1"), (".mp4", "encode H.264")):
             target = Path(folder) / f"bench{suffix}"
-            stages.timed(name, lambda target=target: _encoded(clip, dubbed, target))
+            stages.timed(name, count, lambda target=target: _encoded(clip, dubbed, target))
     return {
         "machine": platform.processor() or platform.machine(),
         "cores": cpu_count(),
@@ -73,7 +84,7 @@ def bench(path: Path | None, repeats: int, reporter: Reporter) -> dict[str, Any]
         "clip": clip.path.name,
         "size": [clip.width, clip.height],
         "window": list(conditions[0].plate.shape[:-3:-1]),
-        "frames": len(frames),
+        "frames": {"tracked": len(tracked), "rendered": count},
         "repeats": repeats,
         "frames_a_second": stages.speeds | _totals(stages.speeds),
         "seconds": monotonic() - began,
@@ -81,7 +92,7 @@ def bench(path: Path | None, repeats: int, reporter: Reporter) -> dict[str, Any]
     }
 
 
-TRACKING = ("decode", "find landmarks", "fit the face")
+LANDMARKS = ("find landmarks", "fit landmarks")
 RENDERING = ("decode", "conditions", "network", "composite", "encode FFV1")
 
 
@@ -92,49 +103,51 @@ def _totals(speeds: Mapping[str, float]) -> dict[str, float]:
         return 1 / sum(1 / speeds[name] for name in names)
 
     return {
-        "tracking": together(TRACKING),
+        "landmark stage": together(LANDMARKS),
+        "tracking": together((*LANDMARKS, "picture stage")),
         "rendering": together(RENDERING),
-        "dubbing": together((*TRACKING, *RENDERING)),
+        "dubbing": together((*LANDMARKS, "picture stage", *RENDERING)),
     }
 
 
 class _Stages:
     """Times stages; the first run of each warms up and does not count."""
 
-    def __init__(self, clip: Clip, repeats: int, reporter: Reporter) -> None:
-        self.frames = min(FRAMES, len(clip))
+    def __init__(self, repeats: int, reporter: Reporter) -> None:
         self.repeats, self.reporter = repeats, reporter
         self.speeds: dict[str, float] = {}
 
-    def timed(self, name: str, stage: Callable[[], Any]) -> Any:
+    def timed(self, name: str, frames: int, stage: Callable[[], Any]) -> Any:
         result, seconds, first = stage(), [], monotonic()
         for index in range(self.repeats):
             began = monotonic()
             result = stage()
             seconds.append(monotonic() - began)
             self.reporter.step(Step(name, index + 1, self.repeats, monotonic() - first))
-        self.speeds[name] = self.frames / median(seconds)
+        self.speeds[name] = frames / median(seconds)
         return result
 
 
-def _decoded(clip: Clip) -> list[Frame]:
+def _decoded(clip: Clip, count: int) -> list[Frame]:
     """Frames with their RGB worked out."""
-    frames = list(islice(clip.frames(), FRAMES))
+    frames = list(clip.frames(range(count)))
     for frame in frames:
         _ = frame.rgb
     return frames
 
 
-def _detected(frames: list[Frame]) -> list[np.ndarray | None]:
-    with FaceMesh() as mesh:
-        return [mesh.detect(frame.rgb) for frame in frames]
+def _fitted(clip: Clip, seen: Sighting) -> Track:
+    return track_sighting(clip, seen, config=TrackerConfig(stage="landmarks"))
 
 
-def _fitted(clip: Clip, seen: list[np.ndarray | None]) -> Track:
-    return track_landmarks(collected(seen), clip.width, clip.height, clip.fps)
+def _refined(clip: Clip, seen: Sighting, track: Track, model: MorphableModel) -> Track:
+    config = TrackerConfig()
+    sigma = config.sigma_px256 * face_height(seen.landmarks) / FACE_PIXELS
+    focal = guessed_camera(clip.width, clip.height, config).focal
+    return refined(clip, track, Observed(seen.landmarks, sigma), model, focal, config.refinement)
 
 
-def _person(clip: Clip, track: Track, model: MorphableModel) -> Person:
+def person_of(clip: Clip, track: Track, model: MorphableModel) -> Person:
     """The prior showing this clip's face, its own frames as references."""
     prior = default_prior()
     windows = gather_windows(clip, track, model, np.flatnonzero(track.valid.numpy()))
@@ -145,27 +158,18 @@ def _person(clip: Clip, track: Track, model: MorphableModel) -> Person:
     return Person(model, track.identity, renderer, texture, known.bank, skin)
 
 
-def _conditions(person: Person, frames: list[Frame], track: Track) -> list[Conditions]:
+def conditions_of(person: Person, frames: list[Frame], track: Track) -> list[Conditions]:
     """What the network is shown, batch by batch."""
     chosen = choose_references(distances(person.model, person.bank, track.motion), 2)
-    parts = []
-    for i, frame in enumerate(frames):
-        crop = track.crop(i)
-        camera = crop.camera(track.camera)
-        here = track.motion[i : i + 1]
-        size = person.bank.images.shape[:-3:-1]
-        left, top = window_corner(person.model, person.identity, here, camera, *size)[0]
-        window = cut(crop_image(frame.rgb, crop), left, top, *size)
-        image = torch.from_numpy(window.transpose(2, 0, 1).copy())[None].float() / 127.5 - 1
-        seen_by = camera.cropped(left, top, 1.0, *size)
-        pick = chosen[i : i + 1]
-        parts.append(
-            observe(person.model, person.identity, here, seen_by, image, person.bank, pick)
-        )
-    return [stacked(parts[i : i + BATCH]) for i in range(0, len(parts), BATCH)]
+    size = person.bank.images.shape[-1], person.bank.images.shape[-2]
+    groups = [list(enumerate(frames))[i : i + BATCH] for i in range(0, len(frames), BATCH)]
+    return [
+        shown(person, group, track, track.motion, chosen, size, JAW_SWEEP, None)[0]
+        for group in groups
+    ]
 
 
-def _network(person: Person, conditions: list[Conditions]) -> None:
+def rendered(person: Person, conditions: list[Conditions]) -> None:
     with torch.inference_mode():
         for seen in conditions:
             seen.render(person.renderer, person.texture)
@@ -181,7 +185,8 @@ def printed(figures: Mapping[str, Any]) -> str:
     """The figures for a person."""
     lines = [
         f"{figures['machine']}, {figures['cores']} cores, torch {figures['torch']}; "
-        f"{figures['frames']} frames of {figures['clip']}, median of {figures['repeats']}"
+        f"{figures['frames']['tracked']} frames of {figures['clip']} tracked, "
+        f"{figures['frames']['rendered']} rendered, median of {figures['repeats']}"
     ]
     lines += [
         f"{name:<15} {speed:8.1f} frames/s" for name, speed in figures["frames_a_second"].items()

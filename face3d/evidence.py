@@ -5,7 +5,6 @@
   a hand, a microphone or a smear lies over it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import cv2
@@ -78,17 +77,19 @@ def above_the_nose() -> np.ndarray:
 
 
 class Examiner:
-    """Gathers evidence of a run of frames, given one after another with their landmarks."""
+    """Gathers evidence of a run of `count` frames, given one after another with their landmarks."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int) -> None:
         self._mesh = FaceMesh(still=True)
         self._partner, self._skin, self._upper = (
             mirror_partner(),
             below_the_nose(),
             above_the_nose(),
         )
-        self._apart: list[tuple[float, float]] = []
-        self._colours: list[np.ndarray] = []
+        self._apart = np.full((count, 2), np.nan)
+        # A thousandth is enough, and one block does not scatter memory as small arrays would.
+        self._colours = np.full((count, len(self._skin), 3), np.nan, np.float16)
+        self._seen = 0
         self._since_check = CHECK_EVERY
 
     def close(self) -> None:
@@ -96,19 +97,18 @@ class Examiner:
 
     def examine(self, frame: Frame, points: np.ndarray | None) -> None:
         """Look at the next frame, whose landmarks are `points` [478 3], None without a face."""
+        here, self._seen = self._seen, self._seen + 1
         self._since_check += 1
         if points is None:
-            self._apart.append((np.nan, np.nan))
-            self._colours.append(np.full((len(self._skin), 3), np.nan, np.float16))
             self._since_check = CHECK_EVERY
             return
         xy = points[:LANDMARKS, :2]
-        self._colours.append(self._skin_colours(frame, xy))
+        self._colours[here] = self._skin_colours(frame, xy)
         if self._since_check >= CHECK_EVERY:
-            self._apart.append(self._disagreement(frame, xy))
+            self._apart[here] = self._disagreement(frame, xy)
             self._since_check = 0
         else:
-            self._apart.append(self._apart[-1])
+            self._apart[here] = self._apart[here - 1]
 
     def _disagreement(self, frame: Frame, xy: np.ndarray) -> tuple[float, float]:
         """Mean distance of the mirrored face's landmarks, all and the lips', px256."""
@@ -132,13 +132,11 @@ class Examiner:
         at = (xy - [square.left, square.top]) * THUMB / [width, height] - 0.5
         at = np.clip(at, 0, THUMB - 1).astype(np.float32)
         colours = cv2.remap(thumb, at[None, :, 0], at[None, :, 1], cv2.INTER_LINEAR)[0]
-        logs = np.log((colours[self._skin] + 8) / (colours[self._upper].mean(0) + 8))
-        # A thousandth is enough, and this is kept for every frame.
-        return logs.astype(np.float16)
+        return np.log((colours[self._skin] + 8) / (colours[self._upper].mean(0) + 8))
 
     def evidence(self, shots: list[slice]) -> Evidence:
         """What was gathered, judged shot by shot."""
-        apart = np.array(self._apart)
+        apart = self._apart
         strange = np.full(len(apart), np.nan)
         for shot in shots:
             strange[shot] = strangeness(self._colours[shot], apart[shot, 0])
@@ -147,10 +145,9 @@ class Examiner:
 
 
 def strangeness(
-    colours: Sequence[np.ndarray] | np.ndarray, disagreement: Float[np.ndarray, "T"]
+    colours: Float[np.ndarray, "T K 3"], disagreement: Float[np.ndarray, "T"]
 ) -> Float[np.ndarray, "T"]:
-    """Distance of each frame's skin [K 3] from the median of the shot's better half, over the usual
-    one.
+    """Distance of each frame's skin from the median of the shot's better half, over the usual one.
 
     One where there are too few frames to know; NaN without a face.
     """
@@ -160,7 +157,7 @@ def strangeness(
     better = found & (disagreement <= np.median(disagreement[found]))
     taught = better.nonzero()[0]
     taught = taught[:: -(-len(taught) // TAUGHT_FRAMES)]
-    usual = np.median(np.stack([colours[i] for i in taught]), 0).astype(np.float32)
+    usual = np.median(colours[taught], 0).astype(np.float32)
     away = np.array([np.abs(colour - usual).mean() for colour in colours])
     return away / max(float(np.median(away[better])), 0.01)
 

@@ -98,7 +98,7 @@ def window_size(
     return max(width, WINDOW_WIDTH), max(height, WINDOW_HEIGHT)
 
 
-def _paint_batch(
+def shown(
     person: Person,
     group: list[tuple[int, Frame]],
     track: Track,
@@ -107,8 +107,8 @@ def _paint_batch(
     size: tuple[int, int],
     sweep: tuple[float, ...],
     grade: Grade | None,
-    copying: bool,
-) -> dict[int, Painted]:
+) -> tuple[Conditions, list[tuple[int, int]]]:
+    """What the network is shown of frames of one shot, and their windows' left and top."""
     crop = track.crops[int(track.shot[group[0][0]])]
     camera = crop.camera(track.camera)
     picked = torch.tensor([i for i, _ in group], device=motion.mouth.device)
@@ -124,6 +124,21 @@ def _paint_batch(
         person.model, person.identity, here, cameras, image.to(here.mouth.device), person.bank,
         chosen.to(picked.device)[picked], sweep, grade,
     )  # fmt: skip
+    return seen, corners
+
+
+def _paint_batch(
+    person: Person,
+    group: list[tuple[int, Frame]],
+    track: Track,
+    motion: Motion,
+    chosen: Int[Tensor, "T 2"],
+    size: tuple[int, int],
+    sweep: tuple[float, ...],
+    grade: Grade | None,
+    copying: bool,
+) -> dict[int, Painted]:
+    seen, corners = shown(person, group, track, motion, chosen, size, sweep, grade)
     with torch.inference_mode():
         if copying:
             made = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
@@ -132,7 +147,7 @@ def _paint_batch(
         made = made if grade is None else grade.to_plate(made.clamp(-1, 1), seen.uv)
     rgb = _coded(made)
     return {
-        i: Painted(rgb[k], matte_of(seen.outer[k, 0].cpu().numpy()), *corners[k], crop)
+        i: Painted(rgb[k], matte_of(seen.outer[k, 0].cpu().numpy()), *corners[k], track.crop(i))
         for k, (i, _) in enumerate(group)
     }
 

@@ -30,7 +30,7 @@ FRAMES = 24
 
 
 def evidence_of(pictures: list[np.ndarray], cut: int | None = None) -> Evidence:
-    examiner = Examiner()
+    examiner = Examiner(len(pictures))
     with FaceMesh() as mesh:
         for picture in pictures:
             examiner.examine(Frame.of_rgb(picture), mesh.detect(picture))

@@ -165,7 +165,7 @@ def test_threads_change_nothing(performer_clip: Clip) -> None:
     shared by two threads: a sighting is bit by bit what one thread finds."""
     frames = range(3, 21)
     seen = sight(performer_clip, frames)
-    with Follower() as follower, closing(Examiner()) as examiner:
+    with Follower() as follower, closing(Examiner(len(frames))) as examiner:
         points = []
         for frame in performer_clip.frames(frames):
             points.append(follower.follow(frame))
