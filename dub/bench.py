@@ -1,9 +1,9 @@
 """`redub bench`: frames a second of every stage on this machine, and the memory they need.
 
 The landmark stage decodes, detects and fits, its parts side by side; the picture stage is what the
-photometric fit adds to it. Rendering happens in the 256 crop (a face 192 pixels high) with the prior
-and the clip's own references, as an adapted actor does it: adaptation changes weights, not their
-number.
+photometric fit adds to it. Rendering happens in the 256 crop (a face 192 pixels high) with the
+prior and the clip's own references, as an adapted actor does it: adaptation changes weights, not
+their number.
 """
 
 import platform

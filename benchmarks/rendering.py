@@ -1,0 +1,152 @@
+"""How fast a mouth is rendered, beside a generator of Wav2Lip's shape, timed in turns in one run.
+
+    python -m benchmarks.rendering [--clip CLIP] [--repeats 5] [--threads 2]
+
+The network alone, and the whole stage as `redub dub` runs it: decode, conditions, network, paste,
+encode. Where OpenVINO is installed both networks are run by it as well, and ours is held against
+torch's pictures.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import monotonic, process_time
+
+import torch
+import tyro
+from torch import nn
+
+from benchmarks.tracking.table import figure, table
+from benchmarks.wav2lip_shape import FACE_CHANNELS, MELS, PIXELS, STEPS, Generator
+from core.ahead import ahead
+from dub.bench import PERFORMER, conditions_of, person_of
+from face3d.morphable import default_model
+from face3d.track import Track
+from face3d.tracker import TrackerConfig, track_clip
+from media.clip import Clip
+from media.writer import ClipWriter
+from prior.composite import pasted
+from prior.conditions import Conditions
+from prior.person import BATCH, Person, paint
+from render.engine import accelerated, engines
+
+HEADINGS = ("", "frames/s", "frames/CPU-s", "pictures against torch, dB")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """Time the renderer."""
+
+    clip: Path = PERFORMER
+    frames: int = 48
+    repeats: int = 5
+    threads: int = os.cpu_count() or 1
+    """Torch's; one where other work keeps the cores busy."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Median frames a second by the clock and by the processors' time."""
+
+    by_clock: float
+    by_work: float
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    job = tyro.cli(Rendering, description=__doc__, args=argv)
+    torch.set_num_threads(job.threads)
+    clip, model = Clip.open(job.clip), default_model()
+    count = min(job.frames, len(clip)) // BATCH * BATCH
+    track = track_clip(clip, range(count), model, TrackerConfig(stage="landmarks"))
+    person = person_of(clip, track, model)
+    batches = conditions_of(person, list(clip.frames(range(count))), track)
+    people = {
+        name: Person(**{**vars(person), "renderer": accelerated(person.renderer, name)})
+        for name in engines()
+    }
+    trials: dict[str, Callable[[], object]] = {}
+    for name, one in people.items():
+        trials[f"light, network, {name}"] = lambda one=one: pictures(one, batches)
+        trials[f"light, whole stage, {name}"] = lambda one=one: whole_stage(one, clip, track)
+        other = accelerated(Generator().eval(), name)
+        trials[f"Wav2Lip's shape, network, {name}"] = lambda net=other: generated(net, count)
+    found = in_turns(trials, count, job.repeats)
+    truth = pictures(person, batches)
+    parity = {
+        f"light, network, {name}": decibels(pictures(one, batches), truth)
+        for name, one in people.items()
+        if name != "torch"
+    }
+    rows = [
+        [name, figure(of.by_clock, 1), figure(of.by_work, 1), figure(parity.get(name), 1)]
+        for name, of in found.items()
+    ]
+    size = tuple(batches[0].plate.shape[:-3:-1])
+    print(
+        f"{count} frames of {clip.path.name}, windows {size[0]} × {size[1]}, {job.threads} threads"
+    )
+    print(f"load average {os.getloadavg()[0]:.1f}\n\n{table(HEADINGS, rows)}\n")
+    for name in people:
+        ours, theirs = (found[f"{who}, network, {name}"] for who in ("light", "Wav2Lip's shape"))
+        print(
+            f"{name}: light renders {ours.by_clock / theirs.by_clock:.2f} times as many frames as "
+            f"a generator of Wav2Lip's shape ({ours.by_work / theirs.by_work:.2f} by CPU time)."
+        )
+    return 0
+
+
+def in_turns(
+    trials: dict[str, Callable[[], object]], frames: int, repeats: int
+) -> dict[str, Timed]:
+    """Each trial once a round, so that whatever else the machine does meets them alike; the first
+    round warms up."""
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in trials}
+    for _ in range(repeats + 1):
+        for name, trial in trials.items():
+            wall, work = monotonic(), process_time()
+            trial()
+            seconds[name].append((monotonic() - wall, process_time() - work))
+    return {
+        name: Timed(*(frames / median(run[k] for run in runs[1:]) for k in (0, 1)))
+        for name, runs in seconds.items()
+    }
+
+
+def pictures(person: Person, batches: list[Conditions]) -> torch.Tensor:
+    """What the network makes of all batches."""
+    with torch.inference_mode():
+        return torch.cat([seen.render(person.renderer, person.texture) for seen in batches])
+
+
+def whole_stage(person: Person, clip: Clip, track: Track) -> None:
+    """The whole stage of a shot whose mouth stays as it is, into a lossless file."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "rendered.mkv"
+        painted = paint(person, clip.frames(range(len(track))), track, track.motion.mouth, (None,))
+        frames = (frame if part is None else pasted(frame, part) for frame, part in painted)
+        with ClipWriter(target, clip) as writer:
+            for frame in ahead(frames):
+                writer.write(frame)
+
+
+def generated(network: nn.Module, count: int) -> None:
+    sound, face = (
+        torch.rand(BATCH, 1, MELS, STEPS),
+        torch.rand(BATCH, FACE_CHANNELS, PIXELS, PIXELS),
+    )
+    with torch.inference_mode():
+        for _ in range(count // BATCH):
+            network(sound, face)
+
+
+def decibels(pictures: torch.Tensor, truth: torch.Tensor) -> float:
+    """Peak signal to noise of colours in [−1, 1]."""
+    return float(10 * torch.log10(4 / (pictures.clamp(-1, 1) - truth.clamp(-1, 1)).square().mean()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
