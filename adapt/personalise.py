@@ -44,10 +44,10 @@ class Personalising:
     seconds: float = 150.0
     clock: Callable[[], float] = monotonic
     """Wall-clock time; a comparison on a shared machine counts the process's own seconds."""
-    batch: int = 4
+    batch: int = 2
     texture_rate: float = 4e-3
     network_rate: float = 4e-4
-    judge_every: int = 25
+    judge_every: int = 50
     checkpoint_seconds: float = 20.0
     seed: int = 0
     loss: RendererTraining = field(default_factory=RendererTraining)
