@@ -16,8 +16,8 @@ from benchmarks.learning.variants import (
     ABLATIONS,
     CURVE,
     SHUT,
-    SHUT_MILLIMETRES,
     SHUT_SECONDS,
+    SHUT_SHARE,
     VARIANTS,
 )
 from core.serial import atomic_path
@@ -257,8 +257,8 @@ def shut_table(results: Results) -> str:
         if (name, SHUT_SECONDS) in results.cells
     ]
     about = (
-        f"Frames of {SHUT_SECONDS:g} s whose tracked mouth opens less than {SHUT_MILLIMETRES:g} "
-        "mm, against as many of any mouth; judged on the same frames as above."
+        f"The {SHUT_SHARE:.0%} of {SHUT_SECONDS:g} s with the least open mouths, against as many "
+        "frames of any mouth; judged on the same frames as above."
     )
     return (
         table("Mouths that the footage never showed open", about, "learned from", rows)

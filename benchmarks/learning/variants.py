@@ -14,8 +14,8 @@ from prior.renderer import RendererPrior
 from prior.texture_start import TextureStart
 from prior.train_renderer import TrainingClip
 
-SHUT_MILLIMETRES = 2.5
-"""Mouths open by less than this are shut."""
+SHUT_SHARE = 0.4
+"""The least open frames of a person's footage, which stand for a mouth that never opened."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Variant:
     copying: bool = False
     """Paste the nearest reference: no network at all."""
     frames: Literal["all", "shut", "few"] = "all"
-    """`shut`: only frames whose mouth is shut. `few`: as many frames of any mouth."""
+    """`shut`: only the frames with the least open mouths. `few`: as many frames of any mouth."""
 
 
 VARIANTS = {
@@ -50,7 +50,7 @@ VARIANTS = {
                                   texture_network=False),
     "lips as skin": Variant("lips and mouth weigh as much as skin in the loss", lips=1.0),
     "one reference": Variant("a single reference frame, the most usual one", references=1),
-    "shut mouths": Variant("learned from frames with a shut mouth only", frames="shut"),
+    "shut mouths": Variant("learned from the least open mouths only", frames="shut"),
     "as few frames": Variant("learned from as many frames of any mouth", frames="few"),
 }  # fmt: skip
 
@@ -66,13 +66,15 @@ def chosen_frames(track: Track, model: MorphableModel, which: str) -> Track:
     if which == "all":
         return track
     opening = mouth_opening(model, track.motion.mouth)
-    shut = track.valid & (opening < SHUT_MILLIMETRES)
-    if which == "few":
-        usable = torch.nonzero(track.valid).flatten()
-        pick = usable[np.linspace(0, len(usable) - 1, int(shut.sum())).astype(int)]
-        shut = torch.zeros_like(track.valid)
-        shut[pick] = True
-    return replace(track, valid=shut)
+    usable = torch.nonzero(track.valid).flatten()
+    count = round(SHUT_SHARE * len(usable))
+    if which == "shut":
+        pick = usable[opening[usable].argsort()[:count]]
+    else:
+        pick = usable[np.linspace(0, len(usable) - 1, count).astype(int)]
+    valid = torch.zeros_like(track.valid)
+    valid[pick] = True
+    return replace(track, valid=valid)
 
 
 def starting(fit: TrainingClip, variant: Variant) -> TrainingClip:

@@ -9,8 +9,11 @@ import pytest
 from benchmarks.learning.page import Results, difference, estimate
 from benchmarks.learning.subjects import SECONDS, SUBJECTS
 from benchmarks.learning.trial import SEEDS, Trial, in_order
-from benchmarks.learning.variants import CURVE
+from benchmarks.learning.variants import CURVE, chosen_frames
 from evaluate.chart import Panel, Point, chart_svg
+from face3d.lips import mouth_opening
+from face3d.morphable import default_model
+from face3d.track import Track
 
 PSNR = ("lower_face", "psnr")
 
@@ -95,3 +98,16 @@ def test_the_chart_places_doublings_evenly_and_larger_values_higher() -> None:
     x, y = ([float(c.attrib[k]) for c in circles] for k in ("cx", "cy"))
     assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)
     assert y[1] < y[2] < y[0]
+
+
+def test_shut_mouths_are_the_least_open_ones_and_few_are_as_many(performer_track: Track) -> None:
+    """Kills frames chosen by an absolute gap, which finds none of some people and all of others,
+    and a comparison with more footage."""
+    model = default_model()
+    shut, few = (chosen_frames(performer_track, model, which) for which in ("shut", "few"))
+    count = round(0.4 * int(performer_track.valid.sum()))
+    assert int(shut.valid.sum()) == int(few.valid.sum()) == count
+    opening = mouth_opening(model, performer_track.motion.mouth)
+    assert opening[shut.valid].max() <= opening[performer_track.valid & ~shut.valid].min()
+    assert opening[few.valid].max() > opening[shut.valid].max()
+    assert chosen_frames(performer_track, model, "all") is performer_track
