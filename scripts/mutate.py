@@ -691,6 +691,34 @@ MUTANTS = (
         ("half a text is enough", "== words\n    if fitted:", "!= []\n    if fitted:"),
         ("pronunciations of another case", "add_word(word.lower(),", "add_word(word,"),
     ),
+    *of_file(
+        "prior/throat.py",
+        "tests/prior/test_throat.py",
+        ("least likely throat", "max(THROATS", "min(THROATS"),
+        ("throat of silence", "len(places) < FEW_FRAMES", "len(places) < 1"),
+    ),
+    *of_file(
+        "prior/speech.py",
+        "tests/prior/test_throat.py",
+        ("formants shifted the wrong way", "throat * hertz, high", "hertz / throat, high"),
+        ("bands left unshifted", "mel_weights(throat).T", "mel_weights().T"),
+    ),
+    *of_file(
+        "prior/acoustics.py",
+        "tests/prior/test_throat.py",
+        ("filters left unshifted", "edges = shifted(edges, throat)", "edges = edges * 1.0"),
+    ),
+    *of_file(
+        "prior/expression.py",
+        "tests/prior/test_expression.py",
+        ("members summed", "torch.stack(mouths).mean(0)", "torch.stack(mouths).sum(0)"),
+        ("stamp of shapes", "w.half().contiguous().numpy().tobytes()", "str(w.shape).encode()"),
+    ),
+    *of_file(
+        "adapt/speaking_style.py",
+        "tests/adapt/test_speaking_style.py",
+        ("habit of another model", "if self.taught == model.stamp", "if self.habit"),
+    ),
 )  # fmt: skip
 
 
