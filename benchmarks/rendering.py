@@ -90,13 +90,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{count} frames of {clip.path.name}, windows {size[0]} × {size[1]}, {job.threads} threads"
     )
     print(f"load average {os.getloadavg()[0]:.1f}\n\n{table(HEADINGS, rows)}\n")
+    as_published = found["Wav2Lip's shape, network, torch"]
     for name in people:
         ours, theirs = (found[f"{who}, network, {name}"] for who in ("light", "Wav2Lip's shape"))
         print(
-            f"{name}: light renders {ours.by_clock / theirs.by_clock:.2f} times as many frames as "
-            f"a generator of Wav2Lip's shape ({ours.by_work / theirs.by_work:.2f} by CPU time)."
+            f"light by {name}: {times(ours, theirs)} as many frames as the peer by {name}, "
+            f"{times(ours, as_published)} as many as the peer by torch (in brackets: by CPU time)."
         )
     return 0
+
+
+def times(ours: Timed, theirs: Timed) -> str:
+    by_clock, by_work = ours.by_clock / theirs.by_clock, ours.by_work / theirs.by_work
+    return f"{by_clock:.2f} ({by_work:.2f}) times"
 
 
 def in_turns(

@@ -6,7 +6,8 @@ plate ─▶ track (the actor's identity kept) ─▶ performance of the new lin
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from adapt.actor import Actor
 from adapt.speaking_style import SpeakingStyle, learn_style
+from core.ahead import ahead
 from core.device import CPU, on_device
 from core.errors import InputError, UsageError
 from core.progress import Reporter, reported
@@ -41,6 +43,7 @@ from prior.generator import style_of
 from prior.grade import Grade, plate_grades
 from prior.person import Person, paint
 from prior.renderer import default_prior
+from render.engine import accelerated, best_engine
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,13 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     grades = plate_grades(model, person.identity, person.skin, clip, track)
     person, lights = on_device(person, job.device), on_device(grades, job.device)
     grains = plate_grains(model, actor.identity, clip, track)
-    dubbed = performed(person, clip.frames(frames), track, performance, lights, grains, job.seed)
-    with ClipWriter(job.output, clip, speech) as writer:
-        for frame in reported(dubbed, reporter, "dub", len(frames)):
+    if job.device.type == "cpu":
+        person = replace(person, renderer=accelerated(person.renderer, best_engine()))
+    # Decoding, painting and encoding go on side by side.
+    plate = ahead(clip.frames(frames))
+    dubbed = performed(person, plate, track, performance, lights, grains, job.seed)
+    with closing(ahead(dubbed)) as made, ClipWriter(job.output, clip, speech) as writer:
+        for frame in reported(made, reporter, "dub", len(frames)):
             writer.write(frame)
 
     seconds = {
@@ -194,7 +201,7 @@ def performed(
     grades: tuple[Grade | None, ...],
     grains: tuple[Grain | None, ...],
     seed: int,
-) -> Iterator[Frame]:
+) -> Generator[Frame]:
     """The shot's frames with the performance painted in; the others exactly as they were."""
     wanted = replace(track, valid=track.valid & torch.from_numpy(performance.painted))
     for frame, painted in paint(person, frames, wanted, performance.mouth, grades):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.camera import Camera
 from face3d.mask import JAW_SWEEP, swept_mask
@@ -14,7 +14,6 @@ from face3d.track import Identity, Motion
 from face3d.view import View, look
 from prior.bank import ReferenceBank, warp_references
 from prior.grade import Grade
-from render.deferred import DeferredRenderer
 from render.neural_texture import NeuralTexture
 
 
@@ -32,11 +31,11 @@ class Conditions:
     def __getitem__(self, pick: slice | Tensor) -> "Conditions":
         return Conditions(*(value[pick] for value in vars(self).values()))
 
-    def render(self, renderer: DeferredRenderer, texture: NeuralTexture) -> Tensor:
+    def render(self, renderer: nn.Module, texture: NeuralTexture) -> Tensor:
         """The renderer's picture [B 3 H W] in [−1, 1] for one person's texture."""
         return self.render_features(renderer, texture(self.uv, self.inner))
 
-    def render_features(self, renderer: DeferredRenderer, features: Tensor) -> Tensor:
+    def render_features(self, renderer: nn.Module, features: Tensor) -> Tensor:
         masks = torch.cat([self.inner, self.outer], 1)
         return renderer(features, self.plate, masks, self.references)
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.camera import Camera
 from core.device import on_device
@@ -22,7 +22,7 @@ from prior.composite import Painted, matte_of
 from prior.conditions import Conditions, observe
 from prior.grade import Grade
 from prior.skin import Skin
-from render.deferred import STRIDE, DeferredRenderer
+from render.deferred import STRIDE
 from render.neural_texture import NeuralTexture
 
 BATCH = 4
@@ -30,11 +30,12 @@ BATCH = 4
 
 @dataclass(frozen=True)
 class Person:
-    """Face model, identity, texture, network, reference frames and skin of one person."""
+    """Face model, identity, texture, network (a `DeferredRenderer`, or what runs one faster),
+    reference frames and skin of one person."""
 
     model: MorphableModel
     identity: Identity
-    renderer: DeferredRenderer
+    renderer: nn.Module
     texture: NeuralTexture
     bank: ReferenceBank
     skin: Skin
