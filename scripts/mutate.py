@@ -719,6 +719,27 @@ MUTANTS = (
         "tests/adapt/test_speaking_style.py",
         ("habit of another model", "if self.taught == model.stamp", "if self.habit"),
     ),
+    *of_file(
+        "prior/repertoire.py",
+        "tests/prior/test_repertoire.py",
+        ("whitened and coloured", "power(root @ after @ root, 0.5) @ inverse", "power(after, 0.5)"),
+        ("nothing rests", "RESTING_VARIANCE = 0.2", "RESTING_VARIANCE = 1e-6"),
+    ),
+    *of_file(
+        "prior/manner.py",
+        "tests/prior/test_repertoire.py",
+        ("stretch of closures", "opened = shut * (", "opened = 0 * shut * ("),
+        ("stretch of heard mouths", "shown = own(heard)", "shown = 2 * own(heard)"),
+    ),
+    *of_file(
+        "dub/closures.py",
+        "tests/dub/test_closures.py",
+        ("stops shut through their burst", "SHUT_SHARE if first in STOPS else 1", "1"),
+        ("contact between two frames", "away[away.argmin()] = 0", "pass"),
+        ("widest gap last", "reverse=True", "reverse=False"),
+        ("pressed lips opened", "- gap).clamp_min(0)", "- gap)"),
+        ("contacts on the sound's clock", "float(speech.start) + moment / CLOCK", "moment / CLOCK"),
+    ),
 )  # fmt: skip
 
 
