@@ -70,8 +70,10 @@ class Refinement:
     doubt: Doubt = Doubt(frames=4.0, keys=3.0)
     doubt_elsewhere: Doubt = Doubt(frames=2.0, keys=1.0)
     """For a known person in other light, whose skin cannot say where on the face the mesh lies."""
-    border_trust: float = 6.0
-    """How many times more inner lips weigh whose gap is known to a px256; by its inverse square."""
+    border_trust: float = 0.35
+    """How many times as much as landmarks that nobody doubts inner lips weigh whose gap is known to
+    a px256. It falls with that error's fourth power: what makes a wide mouth's borders doubtful
+    (tongue, dim teeth, a turned head) moves all its columns together, shut lips are sure."""
     anchor: float = 0.2
     """How many times smaller the error of their mean over the key frames counts."""
     anchor_metres: float = 0.002
@@ -169,15 +171,16 @@ def refined(
     held = seen[list(keys.frames)]
     columns, _, _ = keys.columns(held)
     line = learn_lip_line(columns)
-    held = with_borders(line, keys, held, config)
     part = replace(start, motion=start.motion[torch.tensor(keys.frames)])
     plain = portrait_of(surface, part, keys)
     anchored = focal_guess is not None or is_known(plain, track.identity)
     doubt = config.doubt if anchored else config.doubt_elsewhere
+    held = with_borders(line, keys, held, config.border_trust * doubt.keys**2)
     doubted = replace(held, sigma=held.sigma * doubt.keys)
     part, portrait = fit_keys(model, part, doubted, held, keys, plain, focal_guess, config)
 
-    hearing = Hearing(footage, plain, portrait, start, line, config, reporter)
+    trust = config.border_trust * doubt.frames**2
+    hearing = Hearing(footage, plain, portrait, start, line, trust, config, reporter)
     fit = Fit(part.camera, part.identity, refocused(start, part.camera))
     fit = fit_motion(
         model,
@@ -204,9 +207,7 @@ def refined(
     )
 
 
-def with_borders(
-    line: LipLine, gallery: Gallery, seen: Observation, config: Refinement
-) -> Observation:
+def with_borders(line: LipLine, gallery: Gallery, seen: Observation, trust: float) -> Observation:
     """The observation with inner lips where the pictures show their borders, and trusted there."""
     if all(picture is None for picture in gallery.pictures):
         return seen
@@ -218,7 +219,7 @@ def with_borders(
     corrected, weight = seen.xy.clone(), seen.weight.clone()
     at = torch.from_numpy(shown)[:, None], torch.tensor(inner)
     corrected[at] += torch.from_numpy(moved / scale[:, None, None])
-    weight[at] *= torch.from_numpy(np.tile(config.border_trust / error**2, 2))
+    weight[at] *= torch.from_numpy(np.tile(trust / error**4, 2))
     return Observation(corrected, weight, seen.sigma)
 
 
@@ -376,11 +377,12 @@ class Hearing:
         portrait: Portrait,
         start: Fit,
         line: LipLine,
+        trust: float,
         config: Refinement,
         reporter: Reporter | None,
     ) -> None:
         self.footage, self.plain, self.portrait = footage, plain, portrait
-        self.start, self.line, self.config = start, line, config
+        self.start, self.line, self.trust, self.config = start, line, trust, config
         self.reporter = reporter or Silent()
         self.before = torch.full((len(start.motion),), torch.nan)
         self.after = self.before.clone()
@@ -403,4 +405,4 @@ class Hearing:
             surface, appearance = self.portrait.surface, self.portrait.appearance[level]
             return information(surface, fit.motion, views, appearance, level)
 
-        return with_borders(self.line, window, seen, self.config), told
+        return with_borders(self.line, window, seen, self.trust), told
