@@ -16,6 +16,9 @@ RIDGE_SECONDS = 60.0
 same, so that 20 s of footage weigh as much."""
 SCARCE_SECONDS = 12.0
 """Footage shorter than this is believed much less."""
+LEAST_SECONDS = 6.0
+"""From less footage nothing is learned: openings follow the sound better without, and a posture
+learned so opens the average speaker's shut lips."""
 TRUSTED_FRAMES = 25.0
 """With so many frames, their mean posture and the average speaker's count the same."""
 
@@ -34,14 +37,14 @@ class Habit:
 def learned_habit(
     understood: Float[Tensor, "N C"], missed: Float[Tensor, "N M"], frames_a_second: float
 ) -> Habit | None:
-    """The habit that explains `missed`, true less expected mouths; none without frames."""
+    """The habit that explains `missed`, true less expected mouths; none from a few seconds."""
     count = len(understood)
-    if count == 0:
+    seconds = count / frames_a_second
+    if seconds < LEAST_SECONDS:
         return None
     mean, spread = understood.mean(0), understood.std(0, unbiased=False).clamp_min(1e-2)
     x = (understood - mean) / spread
     posture = missed.mean(0)
-    seconds = count / frames_a_second
     penalty = RIDGE_SECONDS * frames_a_second * (1 + (SCARCE_SECONDS / seconds) ** 2)
     gram = x.T @ x + penalty * torch.eye(x.shape[1])
     weights = torch.linalg.solve(gram, x.T @ (missed - posture)) / spread[:, None]
