@@ -42,6 +42,8 @@ class Hardship:
     canvas: tuple[int, int] | None = None
     """Width and height of a plain picture that the clip is laid into, off its middle."""
     crf: int = 18
+    every: int = 1
+    """Only every so many frames are shown: the same moves, so many times as fast."""
 
     def placed(self, tall: float, size: tuple[int, int]) -> np.ndarray:
         """The affine map [2 3] of pixels of a picture of `size` to the hard one's."""
@@ -208,10 +210,13 @@ HARDSHIPS = (
 def hardened(
     pictures: Iterable[np.ndarray], points: np.ndarray, hardship: Hardship, seed: int = 0
 ) -> Iterator[np.ndarray]:
-    """The pictures of a clip under a hardship; `points` [T 478 3] are its landmarks."""
+    """The pictures of a clip under a hardship; `points` [T 478 3] are its landmarks. Frames that
+    the hardship leaves out are not among them."""
     random = np.random.default_rng(seed)
     tall = float(np.median([height_of(frame) for frame in points]))
     for index, picture in enumerate(pictures):
+        if index % hardship.every:
+            continue
         hard = hardship.harden(picture, points[index], swell(index), random)
         height, width = picture.shape[:2]
         place = hardship.placed(tall, (width, height))
