@@ -42,6 +42,8 @@ CONTEXT = STEM // 2 + STRIDE * sum(DILATIONS)
 """Heard frames an output needs on each side of its own: 0.46 s."""
 LOOK_AHEAD = 8
 """Heard frames after its own that a live output waits for: 80 ms."""
+APART_MILLIMETRES = 3.0
+"""From this opening of the average speaker on, a habit may open the lips as it likes."""
 BLOCK = 20 * CLOCK
 """Outputs computed at once: memory does not grow with the line."""
 
@@ -203,7 +205,7 @@ class ExpressionModel:
         )
         seen = track.motion.mouth[track.valid]
         habit = learned_habit(understood, seen - heard, float(track.fps))
-        own = heard if habit is None else heard + habit(understood)
+        own = replace(self, habit=habit).expected(understood)
         return replace(self, habit=habit, manner=personal_manner(self.manner, own, seen))
 
     def heard(
@@ -232,7 +234,13 @@ class ExpressionModel:
     def expected(self, understood: Float[Tensor, "N C"]) -> Float[Tensor, "N M"]:
         """Mouths for what was understood, before any manner."""
         mouth = self.network.shown(understood[None])[0]
-        return mouth if self.habit is None else mouth + self.habit(understood)
+        if self.habit is None:
+            return mouth
+        correction, manner = self.habit(understood), self.manner
+        # A habit averages over closures; lips that the average speaker shuts it must not open.
+        shut = 1 - (manner.closed + mouth @ manner.weights) / APART_MILLIMETRES
+        ajar = shut.clamp(0, 1) * (correction @ manner.weights).clamp_min(0)
+        return mouth + correction - ajar[:, None] * manner.direction
 
     def on_clock(self, features: Heard, first: int, stop: int) -> Iterator[Float[Tensor, "N M"]]:
         """Uncorrected outputs `first` to `stop`, block by block; output j is heard j / 50 s in."""

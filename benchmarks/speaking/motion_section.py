@@ -41,7 +41,7 @@ def section(place: Place) -> str:
                 mouth = spoken(system, line, sound)
                 rows[name, under][line.person].append(pair(line, mouth))
             if not isinstance(system, Ridge):  # it knows no manners
-                rows[f"{name}, own manner", ""][line.person].append(pair(line, own(system, line)))
+                rows[f"{name}, own manner", ""][line.person] += own(system, line)
         rows["truth, still", ""][line.person].append(pair(line, still(line)))
     held = {line.person for line in place.lines if not line.stranger}
     return "\n\n".join(
@@ -79,7 +79,8 @@ def explained(place: Place) -> str:
         "truth, each line centred, a person's lines together, mean over people. std ratio: of "
         "openings. points: mean distance of lips and chin. velocity: of the error. ajar: predicted "
         "opening where the truth is below 0.5 mm, best of three frames. *own manner*: learned from "
-        "the other half of each line. Sound put in step by the judge, for all alike"
+        "the other half of each line, halves centred apart. Sound put in step by the judge, for "
+        "all alike"
         + (f"; left as it was where its margin is small: {', '.join(unsure)}." if unsure else ".")
     )
 
@@ -88,15 +89,17 @@ def spoken(system: Generator, line: Spoken, sound: Audio) -> Float[Tensor, "T M"
     return system.mouth(sound, line.track.fps, len(line.track), line.start_seconds)
 
 
-def own(system: Generator, line: Spoken) -> Float[Tensor, "T M"]:
-    """Each half of a line in the manner learned from its other half."""
+def own(system: Generator, line: Spoken) -> list[Pair]:
+    """Each half of a line in the manner learned from its other half. The halves are judged apart:
+    put together, the posture that each lends the other would look like a slow error."""
     middle = len(line.track) // 2
     first, second = line.track[:middle], line.track[middle:]
-    parts: list[Tensor] = []
+    pairs: list[Pair] = []
     for learnt, asked in ((second, first), (first, second)):
         driver = system.in_manner_of(line.audio, learnt, line.late_frames)
-        parts.append(spoken(driver, replace(line, track=asked), line.audio))
-    return torch.cat(parts)
+        half = replace(line, track=asked)
+        pairs.append(pair(half, spoken(driver, half, line.audio)))
+    return pairs
 
 
 def pair(line: Spoken, mouth: Float[Tensor, "T M"]) -> Pair:

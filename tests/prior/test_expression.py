@@ -17,6 +17,7 @@ from face3d.track import Crop, Identity, Motion, Track
 from media.audio import Audio, silence
 from prior import expression
 from prior.expression import (
+    APART_MILLIMETRES,
     CONTEXT,
     Ensemble,
     ExpressionModel,
@@ -28,6 +29,7 @@ from prior.expression import (
     read_at,
     velocity_error,
 )
+from prior.habit import Habit
 from prior.hearing import WIDTH
 from prior.manner import plain_manner
 
@@ -190,6 +192,25 @@ def test_an_ensemble_shows_the_mean_mouth_of_its_members() -> None:
     alone = [member(heard, style) for member in both.members]
     assert not torch.allclose(alone[0], alone[1], atol=1e-2)
     torch.testing.assert_close(both.shown(both.understood(heard)), (alone[0] + alone[1]) / 2)
+
+
+def test_a_habit_opens_no_lips_that_the_average_speaker_shuts() -> None:
+    """Kills corrections that are added anywhere alike, and ones that are never let through."""
+    model = untrained()
+    direction = model.manner.weights / model.manner.weights.square().sum()
+    manner = replace(model.manner, direction=direction)
+    understood = torch.randn(200, 2 * SMALL.width)
+    before = model.expected(understood)
+    opening = manner.closed + before @ manner.weights
+    wide = Habit(torch.zeros(2 * SMALL.width, 20), 5 * direction)
+    after = replace(model, manner=manner, habit=wide).expected(understood)
+    opened = (after - before) @ manner.weights
+    assert int((opening < 0).sum()) > 20
+    torch.testing.assert_close(
+        opened[opening < 0], torch.zeros_like(opened[opening < 0]), atol=1e-3, rtol=0
+    )
+    apart = opening > APART_MILLIMETRES
+    torch.testing.assert_close(opened[apart], torch.full_like(opened[apart], 5), atol=1e-3, rtol=0)
 
 
 def test_models_of_other_weights_have_other_stamps() -> None:
