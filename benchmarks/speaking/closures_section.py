@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
+from torch import Tensor
 
 from benchmarks.speaking.motion_section import spoken
 from benchmarks.speaking.place import Place, Spoken
@@ -13,8 +14,10 @@ from benchmarks.speaking.systems import SYSTEMS
 from benchmarks.tracking.table import figure, table
 from core.errors import InputError
 from core.progress import reported
+from dub.closures import brought_together, heard_contacts
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
+from prior.expression import load_driver
 from prior.phonemes import BILABIAL, LABIODENTAL, Phoneme, align
 
 SHUT_MILLIMETRES = 1.0
@@ -43,6 +46,7 @@ def section(place: Place) -> str:
             continue
         mouths = {"truth": line.truth}
         mouths |= {name: spoken(system, line, line.audio) for name, system in systems.items()}
+        mouths["regressor, contacts by ear"] = by_ear(line, mouths["regressor"])
         for name, mouth in mouths.items():
             opening = mouth_opening(default_model(), mouth).numpy()
             count(tallies[name, group], line, opening, phonemes)
@@ -51,7 +55,8 @@ def section(place: Place) -> str:
             "## Closures",
             "Forced alignment of lines whose words are known (GRID's). Shut: an opening below "
             f"{SHUT_MILLIMETRES:g} mm (1 px256) from 40 ms before m, b or p to 20 ms after it. "
-            "Vowels are the control: wide ones, in their middle frame.",
+            "Vowels are the control: wide ones, in their middle frame. *contacts by ear*: as a dub "
+            "brings lips together that is not told the words.",
             table(HEADINGS, [row(f"{n}, {g}", tally) for (n, g), tally in tallies.items()]),
         ]
     )
@@ -75,6 +80,15 @@ def row(name: str, tally: Tally) -> list[str]:
         str(len(vowels)),
         figure(100 * float((vowels < SHUT_MILLIMETRES).mean()), 1),
     ]
+
+
+def by_ear(line: Spoken, mouth: Float[Tensor, "T M"]) -> Float[Tensor, "T M"]:
+    """The mouths as a dub closes them that is not told what is said."""
+    begin = float(line.start_seconds)
+    contacts = [
+        replace(c, start=c.start - begin, end=c.end - begin) for c in heard_contacts(line.audio)
+    ]
+    return brought_together(mouth, contacts, float(line.track.fps), load_driver().manner)
 
 
 def sounds_of(line: Spoken) -> Sequence[Phoneme]:
