@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.speaking.motion_section import own, spoken
+from benchmarks.speaking.motion_section import spoken
 from benchmarks.speaking.place import Place, Spoken
 from benchmarks.speaking.systems import SYSTEMS, Generator
 from benchmarks.tracking.table import figure, table
@@ -72,7 +72,14 @@ def row(name: str, known: Halves, asked: Halves) -> list[str]:
 
 def halves_of(system: Generator, people: Mapping[str, Sequence[Spoken]]) -> Halves:
     """Everybody's second halves in the manner of the first ones."""
-    return {p: [motion(x, own(system, x), 1) for x in lines] for p, lines in people.items()}
+    return {
+        person: [motion(x, said(system, first_half(x), x), 1) for x in lines]
+        for person, lines in people.items()
+    }
+
+
+def first_half(line: Spoken) -> Spoken:
+    return replace(line, track=line.track[: len(line.track) // 2])
 
 
 def rest_of(system: Generator, people: Mapping[str, Sequence[Spoken]]) -> Halves:
@@ -88,8 +95,7 @@ def swapped(system: Generator, people: Mapping[str, Sequence[Spoken]]) -> Halves
     result = {}
     for (person, lines), lender in zip(people.items(), lenders, strict=True):
         style = max(people[lender], key=lambda line: len(line.track))
-        style = replace(style, track=style.track[: len(style.track) // 2])
-        result[person] = [motion(x, said(system, style, x), 1) for x in lines]
+        result[person] = [motion(x, said(system, first_half(style), x), 1) for x in lines]
     return result
 
 
