@@ -27,6 +27,9 @@ SETTLED_FACES = 0.06
 
 LOOKS = 4
 
+SMALLEST_PIXELS = 16.0
+"""Less is never a face: noise has some of five."""
+
 SEEN_PIXELS = 640
 """A view's longer side has at least so many pixels, if the picture has: the network sees 192 of one
 and a half faces, and more of them only cost time."""
@@ -153,6 +156,8 @@ class Follower:
 
     def _within_reach(self, box: Box) -> bool:
         """Whether a face there can be the one that was followed."""
+        if box.side < SMALLEST_PIXELS:
+            return False
         if self._last is None:
             return True
         near = box.apart(self._expected()) < REACH_FACES * (1 + self._lost)
@@ -182,6 +187,8 @@ class Follower:
         self._mesh.forget()
         again = self._settled(self._view, frame, None)
         if again is None or box_of(again).apart(box_of(points)) > REACH_FACES:
+            return points
+        if box_of(again).grown(box_of(points)) > GROWTH:
             return points
         return again
 
