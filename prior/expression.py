@@ -190,6 +190,7 @@ class ExpressionModel:
         """
         return self.manner(self.heard(audio, fps, frames, start_seconds))
 
+    @torch.no_grad()
     def in_manner_of(
         self, audio: Audio, track: Track, lag_frames: float = 0.0
     ) -> "ExpressionModel":
