@@ -1,5 +1,6 @@
 """`redub inspect`: what a clip holds and what redub would do with it, before any work is done."""
 
+from contextlib import closing
 from fractions import Fraction
 from time import monotonic
 from typing import Any
@@ -74,7 +75,7 @@ def glance(clip: Clip) -> dict[str, int | bool]:
     whether one of them is woven of two fields."""
     wanted = set(spread_indices(len(clip), COUNTED_FRAMES))
     most, combed = 0, False
-    with FaceFinder() as finder:
+    with closing(FaceFinder()) as finder:
         for frame in clip.frames():
             if frame.index in wanted:
                 most = max(most, len(finder.whole(frame)))

@@ -1,6 +1,7 @@
 """`redub track`: how well and how fast a face is followed, and a picture of it."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -77,7 +78,7 @@ def lip_error(clip: Clip, track: Track, points: Float[np.ndarray, "T 468 2"]) ->
         {int(valid[i]) for i in spread_indices(len(valid), JUDGED_FRAMES)} if len(valid) else {}
     )
     errors = []
-    with FaceMesh(still=True) as mesh:
+    with closing(FaceMesh(still=True)) as mesh:
         for index, frame in enumerate(clip.frames(range(track.start, track.start + len(track)))):
             if index not in judged:
                 continue

@@ -5,6 +5,7 @@ the drawings, and what it finds is lifted back to the surface. So a point means 
 means in footage: whatever bias the detector has, both sides of a fit share it.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -101,7 +102,7 @@ def embed(sculpt: Sculpt) -> Embedding:
     drawer = _Drawer(triangles[seen], _colours(part[seen]), skin[seen].numpy())
     usual = usual_normals()
     lifted = []
-    with FaceMesh(still=True) as mesh:
+    with closing(FaceMesh(still=True)) as mesh:
         for vertices in poses:
             for yaw, pitch in VIEWS:
                 rotation = _turned(yaw, pitch)

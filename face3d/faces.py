@@ -1,7 +1,6 @@
 """Where faces are in a picture, small ones too."""
 
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -54,17 +53,6 @@ class FaceFinder:
         with quiet_native_log():
             self._detector = FaceDetection(model_selection=1, min_detection_confidence=0.5)
             self._detector.process(np.zeros((64, 64, 3), np.uint8))
-
-    def __enter__(self) -> "FaceFinder":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._detector.close()

@@ -6,7 +6,6 @@ where it was, then in the whole picture.
 """
 
 from dataclasses import dataclass
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -99,15 +98,7 @@ class Follower:
         self._lost = 0
         self._small: np.ndarray | None = None
 
-    def __enter__(self) -> "Follower":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._mesh.close()
         self._still.close()
         self._finder.close()

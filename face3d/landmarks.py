@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -54,17 +53,6 @@ class FaceMesh:
             # The graph prints from its own threads while it starts: let it, unseen.
             self._mesh.process(np.zeros((64, 64, 3), np.uint8))
 
-    def __enter__(self) -> "FaceMesh":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         self._mesh.close()
 
@@ -100,7 +88,7 @@ def quiet_native_log() -> Iterator[None]:
 
 def detect_landmarks(images: Iterable[np.ndarray]) -> Landmarks:
     """Landmarks of a run of RGB images, one image in memory at a time."""
-    with FaceMesh() as mesh:
+    with contextlib.closing(FaceMesh()) as mesh:
         return collected([mesh.detect(rgb) for rgb in images])
 
 

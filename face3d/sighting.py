@@ -61,7 +61,7 @@ def sight(
     """
     xy = np.full((len(frames), COUNT, 2), np.nan, np.float32)
     depth = np.full((len(frames), COUNT), np.nan, np.float16)  # a thousandth of the face is enough
-    with Follower(known) as follower, closing(Examiner(len(frames))) as examiner:
+    with closing(Follower(known)) as follower, closing(Examiner(len(frames))) as examiner:
 
         def followed() -> Generator[tuple[Frame, np.ndarray | None]]:
             with closing(ahead(clip.frames(frames))) as decoded:

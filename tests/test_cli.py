@@ -261,7 +261,9 @@ def test_dub_says_what_it_left_untouched(
         document = json.loads(capsys.readouterr().out)
         openings[strength] = np.array(document["intent_opening_millimetres"])
     assert np.ptp(openings["1"]) > 1
-    assert np.ptp(openings["0.5"]) == pytest.approx(np.ptp(openings["1"]) / 2, abs=0.02)
+    # The widest vowel is halved; where lips meet for a stop, half a closure would be none.
+    assert openings["0.5"].max() == pytest.approx(openings["1"].max() / 2, abs=0.02)
+    assert openings["0.5"].min() == pytest.approx(openings["1"].min(), abs=0.02)
     assert document["speech"]["file"] == "line.flac"
     assert any("drive nothing" in warning for warning in document["warnings"])
     assert main(["dub", *job, "--strength", "-1"]) == 2

@@ -5,6 +5,7 @@ axes to camera axes and are compared up to one constant turn of those axes.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, process_time
@@ -112,7 +113,7 @@ def finding_of(model: MorphableModel, track: Track) -> Finding:
 
 def detected(clip: Clip) -> np.ndarray:
     """MediaPipe's bundled face mesh, frame after frame: [T 478 2] pixels."""
-    with FaceMesh() as mesh:
+    with closing(FaceMesh()) as mesh:
         found = [mesh.detect(frame.rgb) for frame in clip.frames()]
     return np.stack([np.full((478, 2), np.nan) if f is None else f[:, :2] for f in found])
 

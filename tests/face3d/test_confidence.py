@@ -1,5 +1,6 @@
 """Evidence of bad detections, and what is made of it."""
 
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -31,7 +32,7 @@ FRAMES = 24
 
 def evidence_of(pictures: list[np.ndarray], cut: int | None = None) -> Evidence:
     examiner = Examiner(len(pictures))
-    with FaceMesh() as mesh:
+    with closing(FaceMesh()) as mesh:
         for picture in pictures:
             examiner.examine(Frame.of_rgb(picture), mesh.detect(picture))
     examiner.close()

@@ -49,7 +49,7 @@ def stranger(picture: np.ndarray) -> np.ndarray:
 
 
 def followed(pictures: Iterator[np.ndarray] | list[np.ndarray]) -> list[Box | None]:
-    with Follower() as follower:
+    with closing(Follower()) as follower:
         seen = [follower.follow(Frame.of_rgb(picture)) for picture in pictures]
     return [None if points is None else box_of(points) for points in seen]
 
@@ -63,7 +63,7 @@ def test_a_small_face_is_found_and_its_landmarks_are_those_of_the_large_one(
     scale = 100 / float(np.ptp(points[..., 1], axis=1).mean())
     pixels = round(side * scale)
     pictures = [laid(p, pixels, 1300, 700, (1920, 1080)) for p in performer[:4]]
-    with Follower() as follower:
+    with closing(Follower()) as follower:
         seen = [follower.follow(Frame.of_rgb(picture)) for picture in pictures]
     for small, large in zip(seen, points, strict=True):
         assert small is not None
@@ -117,7 +117,7 @@ def test_nobody_is_nobody() -> None:
     random = np.random.default_rng(0)
     noise = [random.integers(0, 255, (90, 160, 3), np.uint8) for _ in range(3)]
     assert followed(noise) == [None] * 3
-    with FaceFinder() as finder:
+    with closing(FaceFinder()) as finder:
         assert finder.everywhere(Frame.of_rgb(noise[0])) == []
 
 
@@ -165,7 +165,7 @@ def test_threads_change_nothing(performer_clip: Clip) -> None:
     shared by two threads: a sighting is bit by bit what one thread finds."""
     frames = range(3, 21)
     seen = sight(performer_clip, frames)
-    with Follower() as follower, closing(Examiner(len(frames))) as examiner:
+    with closing(Follower()) as follower, closing(Examiner(len(frames))) as examiner:
         points = []
         for frame in performer_clip.frames(frames):
             points.append(follower.follow(frame))
