@@ -62,9 +62,10 @@ def test_only_painted_frames_are_judged(performer_track: Track) -> None:
 
 def test_stages_one_after_another_add_their_times() -> None:
     """Kills: speeds added or averaged instead of times."""
-    names = ("decode", "find landmarks", "fit the face", "conditions", "network", "composite")
-    speeds = dict.fromkeys((*names, "encode FFV1"), 10.0)
-    totals = _totals(speeds)
+    tracking = ("find landmarks", "fit landmarks", "picture stage")
+    rendering = ("decode", "conditions", "network", "composite", "encode FFV1")
+    totals = _totals(dict.fromkeys((*tracking, *rendering), 10.0))
+    assert totals["landmark stage"] == pytest.approx(10 / 2)
     assert totals["tracking"] == pytest.approx(10 / 3)
     assert totals["rendering"] == pytest.approx(10 / 5)
     assert totals["dubbing"] == pytest.approx(10 / 8)
