@@ -1,6 +1,6 @@
 """`redub track`: how well and how fast a face is followed, and a picture of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from time import monotonic
@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32, Int32
 
 from core.memory import peak_rss_mb
 from core.progress import Reporter, reported
@@ -19,7 +19,13 @@ from evaluate.sheet import spread_indices
 from face3d.initialiser import Initialiser
 from face3d.landmarks import FaceMesh
 from face3d.morphable import MorphableModel, default_model
-from face3d.topology import LANDMARKS
+from face3d.topology import (
+    LANDMARKS,
+    LIPS_INNER_LOWER,
+    LIPS_INNER_UPPER,
+    LIPS_OUTER_LOWER,
+    LIPS_OUTER_UPPER,
+)
 from face3d.track import Track, camera_vertices
 from face3d.tracker import track_clip
 from face3d.view import crop_image
@@ -34,7 +40,8 @@ LIP_DETECTOR = (
     "MediaPipe's face mesh, run afresh on still face crops: another pass than the fit used, "
     "but the same network"
 )
-MESH_COLOUR = (64, 224, 160)
+MESH_COLOUR, LIP_COLOUR = (64, 224, 160), (255, 64, 200)
+LIP_CONTOURS = (LIPS_OUTER_UPPER, LIPS_OUTER_LOWER, LIPS_INNER_UPPER, LIPS_INNER_LOWER)
 
 
 def track_measured(
@@ -100,7 +107,7 @@ def shot_jitter(track: Track, points: Float[np.ndarray, "T 468 2"]) -> float:
 def write_overlay(
     clip: Clip, track: Track, path: Path, reporter: Reporter, model: MorphableModel | None = None
 ) -> None:
-    """The clip's frames with the fitted mesh drawn over the face."""
+    """The clip's frames with the fitted mesh and, in a colour of their own, the lips' contours."""
     model = model or default_model()
     frames = range(track.start, track.start + len(track))
     with ClipWriter(path, clip) as writer:
@@ -120,12 +127,23 @@ def _drawn(model: MorphableModel, frames: Iterator[Frame], track: Track) -> Iter
             continue
         here = track.motion[index : index + 1]
         xy = track.camera.pixels_from_camera(camera_vertices(model, track.identity, here))[0]
-        lines = np.round((xy.numpy()[edges] - 0.5) * 8).astype(np.int32)
-        ink = np.zeros((frame.height, frame.width), np.uint8)
-        cv2.polylines(ink, list(lines), False, (255,), 1, cv2.LINE_AA, shift=3)
-        colour = np.broadcast_to(np.array(MESH_COLOUR, np.uint8), (*ink.shape, 3))
-        matte = 0.6 * ink.astype(np.float32) / 255
-        yield frame.composited(np.ascontiguousarray(colour), matte, 0, 0)
+        points = np.round((xy.numpy() - 0.5) * 8).astype(np.int32)
+        size = frame.height, frame.width
+        mesh = _ink(size, points[edges])
+        lips = _ink(size, [points[list(contour)] for contour in LIP_CONTOURS])
+        colour = np.where(
+            lips[..., None] > 0, np.array(LIP_COLOUR, np.uint8), np.array(MESH_COLOUR, np.uint8)
+        )
+        yield frame.composited(colour, np.maximum(0.4 * mesh, lips), 0, 0)
+
+
+def _ink(
+    size: tuple[int, int], lines: Iterable[Int32[np.ndarray, "_ 2"]]
+) -> Float32[np.ndarray, "H W"]:
+    """1 where a line runs, through points in eighths of a pixel."""
+    ink = np.zeros(size, np.uint8)
+    cv2.polylines(ink, list(lines), False, (255,), 1, cv2.LINE_AA, shift=3)
+    return ink.astype(np.float32) / 255
 
 
 def printed(figures: dict[str, Any]) -> str:

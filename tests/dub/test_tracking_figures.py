@@ -13,10 +13,10 @@ from core import cores
 from core.camera import Camera
 from core.progress import Silent
 from dub.inspection import inspect_clip, pose_range, shots
-from dub.tracking import crop_points, lip_error, shot_jitter, write_overlay
+from dub.tracking import LIP_COLOUR, crop_points, lip_error, shot_jitter, write_overlay
 from face3d.landmarks import Landmarks
 from face3d.morphable import default_model
-from face3d.topology import LANDMARKS
+from face3d.topology import LANDMARKS, LIPS
 from face3d.track import Crop, Identity, Motion, Track
 from media.clip import Clip
 from media.frame import Frame
@@ -90,7 +90,8 @@ def test_fitted_lips_are_where_a_second_detection_finds_them(
 def test_the_overlay_draws_on_the_face_and_nowhere_else(
     performer_clip: Clip, performer_track: Track, tmp_path: Path
 ) -> None:
-    """Kills: a mesh drawn beside the face, on frames where none was found, or a lost frame."""
+    """Kills: a mesh drawn beside the face, on frames where none was found, a lost frame, and lips
+    that look like the rest of the mesh."""
     track = performer_track[3:6]
     track = replace(track, valid=torch.tensor([True, False, True]))
     path = tmp_path / "overlay.mkv"
@@ -107,6 +108,12 @@ def test_the_overlay_draws_on_the_face_and_nowhere_else(
     assert 100 < rows.min() < 200
     assert rows.max() < 480
     assert abs(columns.mean() - performer_clip.width / 2) < 60
+    pink = (np.abs(drawn[0].rgb.astype(int) - LIP_COLOUR).max(-1) < 60).nonzero()
+    lips = crop_points(default_model(), track, 0)[list(LIPS)]
+    crop = track.crop(0)
+    middle = lips.mean(0) / crop.scale + (crop.left, crop.top)
+    assert len(pink[0]) > 40
+    assert np.abs(np.mean(pink, 1)[::-1] - middle).max() < 10
 
 
 def test_a_clip_without_a_face_is_a_finding(performer_clip: Clip) -> None:
