@@ -181,10 +181,9 @@ def refined(
 
     trust = config.border_trust * doubt.frames**2
     hearing = Hearing(footage, plain, portrait, start, line, trust, config, reporter)
-    fit = Fit(part.camera, part.identity, refocused(start, part.camera))
     fit = fit_motion(
         model,
-        fit,
+        Fit(part.camera, part.identity, refocused(start, part.camera)),
         replace(seen, sigma=seen.sigma * doubt.frames),
         track.shot.numpy(),
         track.fps,
