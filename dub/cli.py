@@ -60,6 +60,8 @@ class Track(Verb):
     """The track file."""
     overlay: Path | None = None
     """Also write this video, with the fitted mesh drawn over the face (.mkv, .mp4, .mov)."""
+    lit: Path | None = None
+    """Also write this video, with the model in the fitted skin and light in the face's place."""
     face_model: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "redub"
     """The face that is fitted: `redub`, or a model of your own, by its path (ICT-FaceKit, FLAME) or
     by its name in the folder that REDUB_FACE_MODELS names."""
@@ -69,27 +71,37 @@ class Track(Verb):
     start: Literal["landmarks", "deca"] = "landmarks"
     """Where the fit starts: the landmarks' own depth, or the head poses of DECA, if you have
     deca-pytorch and its weights (non-commercial)."""
+    stage: Literal["landmarks", "photometric"] = "photometric"
+    """How far the fit goes: landmarks alone, or on to where the pictures agree with it."""
     frames: Frames = None
     """Frames to track, A:B in seconds (0s:4s), frames (0:100) or timecode (tc:...)."""
     json: bool = False
     """Print the figures as JSON."""
 
     def run(self) -> int:
-        from dub.tracking import printed, track_measured, write_overlay
+        from dub.overlay import write_lit, write_overlay
+        from dub.tracking import printed, track_measured
         from face3d.export.take import Take, writer_for
         from face3d.initialiser import Deca
         from face3d.models.shelf import open_face_model
         from media.clip import Clip
 
         writes = writer_for(self.export) if self.export else None
+        if self.lit and self.stage == "landmarks":
+            raise InputError(
+                "--lit shows the fitted skin and light, which --stage landmarks does not fit; "
+                "leave out one of the two."
+            )
         clip = Clip.open(self.clip)
         face = open_face_model(self.face_model)
         frames = frames_of(clip, self.frames)
         start = Deca() if self.start == "deca" else None
-        track, figures = track_measured(clip, frames, self.reporter, face.model, start)
+        track, figures = track_measured(clip, frames, self.reporter, face.model, start, self.stage)
         track.save(self.output, {"source": clip.path.name, "face_model": face.facts})
         if self.overlay:
             write_overlay(clip, track, self.overlay, self.reporter, face.model)
+        if self.lit:
+            write_lit(clip, track, self.lit, self.reporter, face.model)
         if self.export and writes:
             writes(Take(face, track), self.export)
         print_result(figures, self.json, printed)

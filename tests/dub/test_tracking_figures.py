@@ -11,9 +11,11 @@ import torch
 
 from core import cores
 from core.camera import Camera
+from core.errors import InputError
 from core.progress import Silent
 from dub.inspection import inspect_clip, pose_range, shots
-from dub.tracking import LIP_COLOUR, crop_points, lip_error, shot_jitter, write_overlay
+from dub.overlay import LIP_COLOUR, write_lit, write_overlay
+from dub.tracking import crop_points, lip_error, printed, shot_jitter, track_measured
 from face3d.landmarks import Landmarks
 from face3d.morphable import default_model
 from face3d.topology import LANDMARKS, LIPS
@@ -87,6 +89,26 @@ def test_fitted_lips_are_where_a_second_detection_finds_them(
     assert lip_error(performer_clip, track, points[::-1]) > 1.5
 
 
+Measured = tuple[Track, dict[str, float | int | str | None]]
+
+
+@pytest.fixture(scope="module")
+def by_pictures(performer_clip: Clip) -> Measured:
+    return track_measured(performer_clip, range(12), Silent())
+
+
+def test_the_stage_is_the_one_asked_for(performer_clip: Clip, by_pictures: Measured) -> None:
+    """Kills a stage that is ignored: landmarks alone know no pictures, and pictures come nearer to
+    the frames than landmarks do."""
+    plain, figures = track_measured(performer_clip, range(12), Silent(), stage="landmarks")
+    assert plain.photometric is None
+    assert "photometric_residual_codes" not in figures
+    track, figures = by_pictures
+    assert track.photometric is not None
+    assert figures["photometric_residual_codes"] < figures["landmark_residual_codes"]
+    assert "code values off" in printed(figures)
+
+
 def test_the_overlay_draws_on_the_face_and_nowhere_else(
     performer_clip: Clip, performer_track: Track, tmp_path: Path
 ) -> None:
@@ -114,6 +136,26 @@ def test_the_overlay_draws_on_the_face_and_nowhere_else(
     middle = lips.mean(0) / crop.scale + (crop.left, crop.top)
     assert len(pink[0]) > 40
     assert np.abs(np.mean(pink, 1)[::-1] - middle).max() < 10
+
+
+def test_the_lit_model_looks_like_the_plate(
+    performer_clip: Clip, by_pictures: Measured, tmp_path: Path
+) -> None:
+    """Kills: skin without light, red for blue, a model beside the face, a frame without a face
+    that is drawn upon, and a track of landmarks alone shown in somebody's skin."""
+    track = replace(by_pictures[0][3:5], valid=torch.tensor([True, False]))
+    path = tmp_path / "lit.mkv"
+    write_lit(performer_clip, track, path, Silent())
+    drawn = [frame.rgb.astype(int) for frame in Clip.open(path).frames()]
+    plate = [frame.rgb.astype(int) for frame in performer_clip.frames(range(3, 5))]
+    assert np.abs(drawn[1] - plate[1]).max() <= 3
+    off = drawn[0] - plate[0]
+    face = np.abs(off).max(-1) > 3
+    assert face.mean() > 0.05
+    spread = plate[0][face] - plate[0][face].mean(0)
+    assert np.square(off[face]).mean() < 0.4 * np.square(spread).mean()
+    with pytest.raises(InputError, match="landmarks alone"):
+        write_lit(performer_clip, replace(track, photometric=None), path, Silent())
 
 
 def test_a_clip_without_a_face_is_a_finding(performer_clip: Clip) -> None:
