@@ -1,8 +1,11 @@
 """Train the rendering prior: one network, a texture for each clip at hand, many people.
 
-A sample is a frame of some person with references from the same clip, at least five frames away.
-Half of the samples are tinted, so that the network copies colour instead of knowing it. One in four
-is lit otherwise than its references, so that it takes the light of the plate.
+A sample is a frame of some person with references from the same clip, at least five frames away;
+open mouths are drawn more often than shut ones. Half of the samples start from what the footage
+tells at a glance, and half of those know the clip's least open mouths alone: teeth that an actor
+never showed are the prior's to supply. Half are tinted, so that the network copies colour instead
+of knowing it. One in four is lit otherwise than its references, so that it takes the light of the
+plate.
 
 A corpus may be larger than memory: some clips are held, and one after another gives way. A clip's
 own texture starts from its unprojected colours each time, as an actor's will, and is learned while
@@ -26,6 +29,8 @@ from core.device import CPU, bfloat16_pays, on_device
 from core.errors import DivergedError
 from core.progress import Step
 from core.serial import load_header
+from face3d.anatomy import FACE_V
+from face3d.lips import mouth_opening
 from face3d.mask import swept_mask
 from face3d.morphable import MorphableModel, default_model
 from face3d.unwrap import filled, unwrap
@@ -55,6 +60,13 @@ FIRST_GRID = 20
 APART = 5
 """Frames between a target and its reference: nearer ones are copies of the answer."""
 
+SHUT_SHARE = 0.4
+"""Share of a clip's frames, the least open ones, that an episode of shut mouths knows; as many, the
+most open ones, are its targets."""
+
+OPEN_CHANCE = 3.0
+"""How much more often a frame of the more open half of a clip is drawn for training."""
+
 
 @dataclass(frozen=True)
 class RendererTraining:
@@ -73,6 +85,8 @@ class RendererTraining:
     network_rate: float = 5e-4
     texture_rate: float = 4e-3
     lips: float = 4.0
+    inside: float = 1.5
+    """How much more than lips teeth and the cavity weigh."""
     gradient: float = 1.0
     structure: float = 0.25
     detail: float = 0.5
@@ -83,13 +97,18 @@ class RendererTraining:
 
 @dataclass(frozen=True)
 class TrainingClip:
-    """One clip in memory: its windows with margins, outer masks, and itself as references."""
+    """One clip in memory: its windows with margins, outer masks, and itself as references.
+
+    `chance`: how often a frame is drawn, against the others; `distance` of a reference that a frame
+    may not have is infinite.
+    """
 
     person: str
     windows: Windows
     outer: Bool[Tensor, "N H W"]
     bank: ReferenceBank
     distance: Float[Tensor, "N N"]
+    chance: Float[Tensor, "N"]
     colours: Float[Tensor, "3 R R"]
     seen: Float[Tensor, "R R"]
     normals: Float[Tensor, "3 S S"]
@@ -98,7 +117,8 @@ class TrainingClip:
         """Pictures, masks and geometry there; the numbers by which samples are drawn stay here."""
         moved = on_device(self, device)
         windows = replace(moved.windows, corner=self.windows.corner, frame=self.windows.frame)
-        return replace(moved, windows=windows, distance=self.distance, normals=self.normals)
+        numbers = {name: getattr(self, name) for name in ("distance", "chance", "normals")}
+        return replace(moved, windows=windows, **numbers)
 
 
 def training_clip(windows: Windows, model: MorphableModel, person: str) -> TrainingClip:
@@ -112,12 +132,55 @@ def training_clip(windows: Windows, model: MorphableModel, person: str) -> Train
     distance = distances(model, bank, motion)
     near = (windows.frame[:, None] - windows.frame[None]).abs() < APART
     distance[near] = torch.inf
-    spread = torch.linspace(0, len(windows) - 1, min(40, len(windows))).long()
-    views = [look(model, identity, motion[i : i + 1], cameras[i]) for i in spread]
-    uv = torch.cat([view.uv for view in views])
-    colours, weight = unwrap(uv, windows.images[spread], SIZE)
-    normals = normal_chart(model, identity)
-    return TrainingClip(person, windows, outer, bank, distance, colours, weight, normals)
+    colours, weight = unprojected(windows, model, torch.arange(len(windows)))
+    normals, even = normal_chart(model, identity), torch.ones(len(windows))
+    return TrainingClip(person, windows, outer, bank, distance, even, colours, weight, normals)
+
+
+def unprojected(
+    windows: Windows, model: MorphableModel, frames: Int[Tensor, "K"]
+) -> tuple[Float[Tensor, "3 R R"], Float[Tensor, "R R"]]:
+    """Colours of a clip's texels and how much they were seen, from up to forty of the frames."""
+    pick = frames[torch.linspace(0, len(frames) - 1, min(40, len(frames))).long()]
+    views = [
+        look(model, windows.identity, windows.motion[i : i + 1], windows.camera(i))
+        for i in pick.tolist()
+    ]
+    return unwrap(torch.cat([view.uv for view in views]), windows.images[pick], SIZE)
+
+
+@dataclass(frozen=True)
+class Pupil:
+    """A clip as training knows it: all of it, and by its least open mouths alone, its more open
+    ones being asked for. Pictures and masks are the same tensors."""
+
+    whole: TrainingClip
+    shut: TrainingClip
+
+    def to(self, device: torch.device) -> "Pupil":
+        """Both there, their pictures once."""
+        whole, shut = self.whole.to(device), self.shut
+        colours, seen = on_device((shut.colours, shut.seen), device)
+        changed = {"chance": shut.chance, "distance": shut.distance}
+        return Pupil(whole, replace(whole, colours=colours, seen=seen, **changed))
+
+
+def pupil(windows: Windows, model: MorphableModel, person: str) -> Pupil:
+    """A clip made ready for training; with too few frames for that, all of it counts as shut."""
+    clip = training_clip(windows, model, person)
+    opening = mouth_opening(model, windows.motion.mouth)
+    whole = replace(clip, chance=torch.where(opening > opening.median(), OPEN_CHANCE, 1.0))
+    order, count = opening.argsort(), max(1, round(SHUT_SHARE * len(windows)))
+    shut, open_ = order[:count].sort().values, order[-count:]
+    distance = torch.full_like(clip.distance, torch.inf)
+    distance[:, shut] = clip.distance[:, shut]
+    chance = torch.zeros_like(clip.chance)
+    chance[open_] = torch.isfinite(distance[open_]).any(1).float()
+    if not chance.any():
+        return Pupil(whole, whole)
+    colours, seen = unprojected(windows, model, shut)
+    known = {"chance": chance, "distance": distance, "colours": colours, "seen": seen}
+    return Pupil(whole, replace(whole, **known))
 
 
 @dataclass(frozen=True)
@@ -136,7 +199,8 @@ class Draw:
 
 
 def draw(clip: TrainingClip, generator: torch.Generator) -> Draw:
-    """A random frame through a randomly shifted window, with near but imperfect references.
+    """A frame, by its chance, through a randomly shifted window, with near but imperfect
+    references.
 
     The generator is the CPU's, so that a seed draws the same samples on every device.
     """
@@ -144,7 +208,7 @@ def draw(clip: TrainingClip, generator: torch.Generator) -> Draw:
     def below(limit: int) -> int:
         return int(torch.randint(limit, (1,), generator=generator))
 
-    index = below(len(clip.windows))
+    index = int(clip.chance.multinomial(1, generator=generator))
     dx, dy = below(2 * MARGIN + 1) - MARGIN, below(2 * MARGIN + 1) - MARGIN
     # One sample in ten sees references of quite another mouth: a new line will need that too.
     reach = len(clip.windows) if below(10) == 0 else 6
@@ -171,8 +235,8 @@ def draw_sample(
 class Batch:
     """Samples of one step: of which slots, under which tint, lit by what (None: as they were).
 
-    `fresh` ones start from their clip's evidence alone, as an actor does; the others have the
-    texture that their clip has learned so far.
+    `fresh` ones start from their clip's evidence alone, as an actor does, `shut` ones of them from
+    that of shut mouths; the others have the texture that their clip has learned so far.
     """
 
     seen: Conditions
@@ -181,32 +245,37 @@ class Batch:
     gain: Float[Tensor, "B 3 1 1"]
     lights: tuple[Grade | None, ...]
     fresh: tuple[bool, ...]
+    shut: tuple[bool, ...]
 
 
 def draw_batch(
-    clips: list[TrainingClip], model: MorphableModel, size: int, generator: torch.Generator
+    clips: list[Pupil], model: MorphableModel, size: int, generator: torch.Generator
 ) -> Batch:
     """Samples of random clips of random people; each second one tinted, each fourth relit,
-    the first and the last of four fresh."""
+    the first and the last of four fresh, half of those knowing shut mouths only."""
     people: dict[str, list[int]] = defaultdict(list)
     for slot, clip in enumerate(clips):
-        people[clip.person].append(slot)
+        people[clip.whole.person].append(slot)
     groups = list(people.values())
+    fresh = tuple(i % 4 in (0, 3) for i in range(size))
+    tossed = torch.rand(size, generator=generator) < 0.5
+    shut = tuple(is_fresh and bool(toss) for is_fresh, toss in zip(fresh, tossed, strict=True))
     samples, slots = [], []
-    for _ in range(size):
+    for knows_shut in shut:
         group = groups[int(torch.randint(len(groups), (1,), generator=generator))]
         slots.append(group[int(torch.randint(len(group), (1,), generator=generator))])
-        samples.append(draw_sample(clips[slots[-1]], model, generator))
+        known = clips[slots[-1]]
+        samples.append(draw_sample(known.shut if knows_shut else known.whole, model, generator))
     true = torch.cat([image for _, image in samples])
     gain = 1 + 0.15 * torch.randn(size, 3, 1, 1, generator=generator).clamp(-2, 2)
     gain[::2] = 1
     lights = [
-        random_grade(clips[slot].normals, generator) if i % 4 == 3 else None
+        random_grade(clips[slot].whole.normals, generator) if i % 4 == 3 else None
         for i, slot in enumerate(slots)
     ]
     seen = stacked([conditions for conditions, _ in samples])
-    fresh = tuple(i % 4 in (0, 3) for i in range(size))
-    return on_device(Batch(seen, true, tuple(slots), gain, tuple(lights), fresh), true.device)
+    batch = Batch(seen, true, tuple(slots), gain, tuple(lights), fresh, shut)
+    return on_device(batch, true.device)
 
 
 def relit_samples(
@@ -325,8 +394,10 @@ def own_texture(clip: TrainingClip) -> Float[Tensor, "C R R"]:
     return torch.cat([colours, colours.new_zeros(CHANNELS - COLOURS, *colours.shape[1:])])
 
 
-def evidence_for(clip: TrainingClip, state: PriorState) -> Float[Tensor, "4 R R"]:
-    return evidence_of(clip.colours, clip.seen, state.colours)
+def evidence_for(clip: Pupil, state: PriorState) -> tuple[Tensor, Tensor]:
+    """The evidence [4 R R] of the whole clip, and of its shut mouths alone."""
+    whole, shut = (evidence_of(c.colours, c.seen, state.colours) for c in (clip.whole, clip.shut))
+    return whole, shut
 
 
 def renderer_loss(
@@ -338,7 +409,8 @@ def renderer_loss(
     config: RendererTraining,
 ) -> Float[Tensor, ""]:
     """L1, edges, structure, detail; the texture's first channels are to be `colours`."""
-    weight = attention(seen.outer, seen.mouth, config.lips)
+    inside = (seen.uv[:, 1:] > FACE_V).float()
+    weight = attention(seen.outer, seen.mouth, config.lips) * (1 + (config.inside - 1) * inside)
     picture = weighted_l1(made, true, weight) + config.gradient * gradient_l1(made, true, weight)
     picture = picture + config.structure * structural(made, true, weight)
     picture = picture + config.detail * detail(made, true, weight)
@@ -373,8 +445,8 @@ def train_renderer(
     header = load_header(checkpoint, CHECKPOINT) if checkpoint else {}
     model = default_model()
 
-    def ready(sample: Sample) -> TrainingClip:
-        return training_clip(sample.windows, model, sample.about["person"]).to(ranks.device)
+    def ready(sample: Sample) -> Pupil:
+        return pupil(sample.windows, model, sample.about["person"]).to(ranks.device)
 
     place = Place.of(header["place"]) if header else None
     stream = Stream(library, ready, config.hold, config.seed, place)
@@ -385,7 +457,7 @@ def train_renderer(
 
 
 def _trained(
-    stream: Stream[TrainingClip],
+    stream: Stream[Pupil],
     library: Library,
     folder: Path,
     config: RendererTraining,
@@ -397,7 +469,7 @@ def _trained(
     model = on_device(default_model(), ranks.device)
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed + ranks.index)
-    starts = [own_texture(clip) for clip in stream.held]
+    starts = [own_texture(clip.whole) for clip in stream.held]
     state = PriorState(starts, config, prior).to(ranks.device)
     state.shared.renderer.to(memory_format=torch.channels_last)  # pyright: ignore
     networks = [*state.shared.renderer.parameters(), *state.shared.start.parameters()]
@@ -433,7 +505,8 @@ def _trained(
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = min(1.0, (step + 1) / 50) * rate * max(0.02, 1 - share)
         batch = draw_batch(stream.held, model, config.batch, generator)
-        own, known = ([values[slot] for slot in batch.slots] for values in (state.own, evidence))
+        own = [state.own[slot] for slot in batch.slots]
+        known = [evidence[slot][shut] for slot, shut in zip(batch.slots, batch.shut, strict=True)]
         loss, made, true = learner(batch, own, known)
         value = float(loss.detach())
         if not np.isfinite(value):
@@ -445,7 +518,7 @@ def _trained(
         step += 1
         average = value if average is None else 0.98 * average + 0.02 * value
         if step % exchange_steps == 0 and (slot := stream.advance()) is not None:
-            changed = state.exchange(slot, own_texture(stream.held[slot]))
+            changed = state.exchange(slot, own_texture(stream.held[slot].whole))
             optimiser.state.pop(changed, None)
             evidence[slot] = evidence_for(stream.held[slot], state)
         if step % GRID_STEPS == FIRST_GRID:

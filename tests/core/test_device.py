@@ -20,12 +20,12 @@ from face3d.morphable import MorphableModel, default_model
 from prior.corpus import MARGIN
 from prior.train_renderer import (
     PriorState,
+    Pupil,
     RendererTraining,
-    TrainingClip,
     draw_batch,
     evidence_for,
     own_texture,
-    training_clip,
+    pupil,
 )
 from render.deferred import RendererConfig
 
@@ -72,19 +72,17 @@ def test_a_device_is_chosen_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def clip() -> TrainingClip:
+def clip() -> Pupil:
     motion = speaking(14)[torch.tensor([0, 6, 12])]
     windows = painted_windows(motion, MARGIN, torch.tensor([0, 6, 12]))
-    return training_clip(windows, default_model(), "p")
+    return pupil(windows, default_model(), "p")
 
 
-def test_a_training_step_stays_on_its_device(
-    clip: TrainingClip, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_step_stays_on_its_device(clip: Pupil, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kills tensors made on the CPU between those of a device, from the drawing of samples to the
     gradients, and random numbers that differ by device."""
     monkeypatch.setattr(training, "RendererConfig", lambda: RendererConfig(widths=(8, 8, 8, 8)))
-    state = PriorState([own_texture(clip)], RendererTraining()).to(META)
+    state = PriorState([own_texture(clip.whole)], RendererTraining()).to(META)
     # What is visible cannot be asked of tensors without values: every pixel sees a triangle.
     monkeypatch.setattr(
         render.fragments, "visible_faces",
@@ -104,7 +102,7 @@ def test_a_training_step_stays_on_its_device(
     assert batch.lights[3] is not None
     assert batch.lights[3].light.device == META
     evidence = evidence_for(clip.to(META), state)
-    loss, made, _ = state.shared(batch, [state.own[0]] * 4, [evidence] * 4)
+    loss, made, _ = state.shared(batch, [state.own[0]] * 4, [evidence[shut] for shut in batch.shut])
     loss.backward()
     assert made.device == META
     assert all(p.grad is not None and p.grad.device == META for p in state.parameters())

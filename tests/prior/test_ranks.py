@@ -51,7 +51,8 @@ def batch_of(slots: tuple[int, ...]) -> Batch:
         lights.append(Grade(torch.full((3,), 1.1), light) if slot == 2 else None)
     *seen, true, gain = (torch.cat(column) for column in zip(*parts, strict=True))
     fresh = tuple(slot % 2 == 0 for slot in slots)
-    return Batch(Conditions(*seen), true, slots, gain, tuple(lights), fresh)
+    shut = (False,) * len(slots)
+    return Batch(Conditions(*seen), true, slots, gain, tuple(lights), fresh, shut)
 
 
 def gradients(ranks: Ranks, slots: tuple[int, ...]) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ import prior.train_renderer as training
 from core.errors import DivergedError, UsageError
 from core.progress import Step
 from core.serial import load_tensors
+from face3d.lips import mouth_opening
 from face3d.morphable import MorphableModel, default_model
 from prior.card import card_of, markdown
 from prior.checkpoint import SCHEMA as CHECKPOINT
@@ -25,7 +26,9 @@ from prior.train_renderer import (
     Grid,
     RendererTraining,
     TrainingClip,
+    draw,
     draw_sample,
+    pupil,
     train_renderer,
     training_clip,
 )
@@ -136,6 +139,41 @@ def test_a_sample_and_its_conditions_lie_on_each_other() -> None:
         error = (image - chart_at(seen.uv)).abs()[0, :2, inner]
         assert float(error.max()) < 0.01
         assert torch.equal(seen.plate, image * (1 - seen.outer))
+
+
+def test_who_knows_shut_mouths_is_asked_for_open_ones() -> None:
+    """Kills an episode whose references or texture show the open mouth that is asked for, and one
+    that leaves out what the least open frames do show."""
+    windows = painted_windows(speaking(30), MARGIN)
+    opening = mouth_opening(MODEL, windows.motion.mouth)
+    windows.images[:] = (40 + 7 * opening.argsort().argsort())[:, None, None, None]
+    known = pupil(windows, MODEL, "p")
+    shut = set(opening.argsort()[:12].tolist())
+    generator = torch.Generator().manual_seed(0)
+    drawn = [draw(known.shut, generator) for _ in range(40)]
+    assert all(d.index in opening.argsort()[-12:].tolist() for d in drawn)
+    assert {int(i) for d in drawn for i in d.chosen.flatten()} <= shut
+    assert all(
+        int((windows.frame[d.chosen] - windows.frame[d.index]).abs().min()) >= APART for d in drawn
+    )
+    brightest = (known.shut.colours[:, known.shut.seen > 0.1].max() + 1) * 127.5
+    assert float(brightest) < 40 + 7 * 11 + 1
+    assert float(known.whole.colours.max() + 1) * 127.5 > 40 + 7 * 12
+    assert known.shut.bank is known.whole.bank
+
+
+def test_open_mouths_are_drawn_more_often() -> None:
+    """Kills a chance that favours shut mouths, and one that an actor's adaptation inherits."""
+    windows = painted_windows(speaking(30), MARGIN)
+    opening = mouth_opening(MODEL, windows.motion.mouth)
+    generator = torch.Generator().manual_seed(0)
+    wide = set(opening.argsort()[15:].tolist())
+
+    def share(clip: TrainingClip) -> float:
+        return sum(draw(clip, generator).index in wide for _ in range(400)) / 400
+
+    assert share(pupil(windows, MODEL, "p").whole) == pytest.approx(0.75, abs=0.08)
+    assert share(training_clip(windows, MODEL, "p")) == pytest.approx(0.5, abs=0.09)
 
 
 NAMES = ("ann", "bob", "cleo")
