@@ -87,6 +87,7 @@ class Actor:
             {
                 "shape": self.identity.shape,
                 "offset": self.identity.offset,
+                "teeth": torch.tensor(self.identity.teeth, dtype=torch.float64),
                 **({} if self.identity.albedo is None else {"albedo": self.identity.albedo}),
                 **{f"manner_{k}": v for k, v in _tensors(self.style.manner).items()},
                 **{f"habit_{k}": v for k, v in _tensors(self.style.habit).items()},
@@ -138,7 +139,8 @@ class Actor:
             name: base + renderer[f"weight.{name}"].float() for name, base in prior.weights.items()
         }
         names = ("rotation", "translation", "mouth", "upper")
-        who = Identity(identity["shape"], identity["offset"], identity.get("albedo"))
+        teeth = float(identity.get("teeth", 0.0))  # actors of older versions have average ones
+        who = Identity(identity["shape"], identity["offset"], identity.get("albedo"), teeth)
         cameras = [
             Camera(**{**camera, "centre": tuple(camera["centre"])}) for camera in header["cameras"]
         ]

@@ -18,7 +18,7 @@ from adapt.takes import APART_FRAMES, Take, gathered, joined
 from face3d.morphable import MorphableModel
 from face3d.track import Track
 from prior.bank import POSE_METRES, lip_positions
-from prior.corpus import MARGIN, Windows
+from prior.corpus import MARGIN, Windows, with_teeth
 from prior.skin import Skin, skin_of
 from prior.train_renderer import TrainingClip, training_clip
 
@@ -56,10 +56,13 @@ def prepare_lessons(
     name = take.clip.path.stem
     light = None if base is None else base.skin
     windows = gathered(takes, tracks, model, learned, light)
-    if base is not None:
+    if base is None:
+        windows = with_teeth(windows, model)
+    else:
         windows = joined([widened(base.windows), after(windows, base.windows)])
     fit = training_clip(windows, model, name)
     judged = gathered(takes[:1], tracks[:1], model, [split.held_out], light)
+    judged = replace(judged, identity=windows.identity)
     judge = training_clip(judged, model, name)
     own = light or skin_of(model, take.clip, track, split.fit - track.start, hidden=False)
     return Lessons(split, fit, judge, own)

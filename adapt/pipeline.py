@@ -98,7 +98,8 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
     # References of the finished actor: held-out frames have done their duty and join.
     everything = kept_references(joined([fit.windows, lessons.judge.windows]), model)
     skin, texture, weights = lessons.skin, outcome.texture, outcome.weights
-    actor = Actor(track.identity, texture, weights, everything, skin, style, about)
+    face = replace(track.identity, teeth=fit.windows.identity.teeth)
+    actor = Actor(face, texture, weights, everything, skin, style, about)
     honest = replace(actor, windows=kept_references(fit.windows, model))
     spent = {"prepare": prepared, "learn": schedule.seconds}
     _write_report(honest, model, prior, clip, track, split, outcome, folder, spent)

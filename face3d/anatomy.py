@@ -34,6 +34,10 @@ FACE_V = 0.76
 """Share of the texture's height that the face's chart takes; teeth and cavity lie below it."""
 
 
+UPPER_ARC_V = (FACE_V + 0.01, 0.87)
+"""Where the upper arc's chart begins and ends."""
+
+
 @dataclass(frozen=True)
 class Part:
     """Vertices `rest` [N 3] of a mean head, triangles into them, uv, and two linear rules.
@@ -173,7 +177,7 @@ def upper_teeth(face: np.ndarray) -> Part:
     return Part(
         rest,
         _grid_triangles(len(UPPER_ROWS), ARCH_COLUMNS),
-        _arch_uv(len(UPPER_ROWS), FACE_V + 0.01, 0.87),
+        _arch_uv(len(UPPER_ROWS), *UPPER_ARC_V),
         _follow(place),
         np.zeros((len(rest) * 3, 468 * 3)),
     )

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from core.serial import Schema, load_tensors, save_tensors
+from face3d.anatomy import UPPER_ARC_V
 
 SCHEMA = Schema("morphable-model", 1)
 
@@ -46,6 +47,12 @@ class MorphableModel:
         assert int(self.triangles.max()) < count, "a triangle names a vertex that is not there"
         assert self.uv.min() >= 0, "uv below 0"
         assert self.uv.max() <= 1, "uv above 1"
+
+    @property
+    def upper_arc(self) -> Bool[Tensor, "V"]:
+        """The upper teeth: rows from the gums to the edge."""
+        u, v = self.uv.T
+        return self.inside & (u < 0.5) & (v < UPPER_ARC_V[1] + 0.01)
 
     def shape(
         self, identity: Float[Tensor, "S"], offset: Float[Tensor, "468 3"] | None = None

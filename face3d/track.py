@@ -42,12 +42,14 @@ class Identity:
     """A person's closed-mouth face: coefficients, and what they leave over at the landmarks (m).
 
     `albedo` are the colours of `surface_samples`, where pictures have told them: other footage of
-    the person is tracked to lie under the same skin.
+    the person is tracked to lie under the same skin. `teeth`: metres by which the upper teeth end
+    higher than the average's; a tracker does not look for it, see `dental`.
     """
 
     shape: Float[Tensor, "S"]
     offset: Float[Tensor, "468 3"]
     albedo: Float[Tensor, "P 3"] | None = None
+    teeth: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,8 @@ def camera_vertices(
     model: MorphableModel, identity: Identity, motion: Motion
 ) -> Float[Tensor, "T V 3"]:
     """Vertices of every frame in camera space, metres."""
-    local = model.vertices(model.shape(identity.shape, identity.offset), motion.mouth, motion.upper)
+    shape = model.shape(identity.shape, identity.offset)
+    raised = identity.teeth * model.upper_arc[:, None] * shape.new_tensor([0.0, 1.0, 0.0])
+    local = model.vertices(shape + raised, motion.mouth, motion.upper)
     rotation = matrix_from_axis_angle(motion.rotation)
     return torch.einsum("tij,tvj->tvi", rotation, local) + motion.translation[:, None]

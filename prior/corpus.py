@@ -8,7 +8,7 @@ kept: they follow from the track.
 import io
 import json
 import wave
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -19,6 +19,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from core.camera import Camera
+from face3d.dental import upper_teeth_height
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion, Track
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image, cut, window_corner
@@ -91,6 +92,14 @@ def gather_windows(
         track.identity,
         tuple(cameras),
     )
+
+
+def with_teeth(windows: Windows, model: MorphableModel) -> Windows:
+    """The same windows of a person whose upper teeth are as high as they show them."""
+    identity = replace(windows.identity, teeth=0.0)
+    cameras = [windows.camera(i) for i in range(len(windows))]
+    height = upper_teeth_height(model, identity, windows.motion, windows.images, cameras)
+    return replace(windows, identity=replace(identity, teeth=height))
 
 
 @dataclass(frozen=True)

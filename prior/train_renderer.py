@@ -39,7 +39,7 @@ from prior.bank import ReferenceBank, distances
 from prior.checkpoint import SCHEMA as CHECKPOINT
 from prior.checkpoint import latest_checkpoint, load_checkpoint, save_together
 from prior.conditions import Conditions, assembled, relit, stacked, tinted
-from prior.corpus import MARGIN, Sample, Windows
+from prior.corpus import MARGIN, Sample, Windows, with_teeth
 from prior.grade import Grade, random_grade
 from prior.losses import attention, detail, gradient_l1, structural, weighted_l1
 from prior.ranks import Ranks
@@ -167,6 +167,7 @@ class Pupil:
 
 def pupil(windows: Windows, model: MorphableModel, person: str) -> Pupil:
     """A clip made ready for training; with too few frames for that, all of it counts as shut."""
+    windows = with_teeth(windows, model)
     clip = training_clip(windows, model, person)
     opening = mouth_opening(model, windows.motion.mouth)
     whole = replace(clip, chance=torch.where(opening > opening.median(), OPEN_CHANCE, 1.0))

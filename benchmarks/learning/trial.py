@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from time import process_time
@@ -169,7 +169,8 @@ def _actor(trial: Trial, track: Track, lessons: Lessons, outcome: Personalised) 
     windows = kept_references(lessons.fit.windows, default_model())
     windows = fewer(windows, VARIANTS[trial.variant].references)
     style = SpeakingStyle(load_driver().manner, "does not speak here")
-    return Actor(track.identity, outcome.texture, outcome.weights, windows, lessons.skin, style)
+    face = replace(track.identity, teeth=lessons.fit.windows.identity.teeth)
+    return Actor(face, outcome.texture, outcome.weights, windows, lessons.skin, style)
 
 
 def _judged(trial: Trial, actor: Actor, clip: Clip, track: Track) -> tuple[Shot, dict[str, Any]]:
