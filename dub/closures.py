@@ -40,6 +40,9 @@ TEETH_MILLIMETRES = 1.0
 """Widest gap of lips while the lower one touches the upper teeth, as GRID's s1 shows it."""
 FLANK_SECONDS = 0.05
 """In which lips come together and part again; 0.07 shut one short vowel in four between stops."""
+GAP_SHARE, LEAST_FLANK_SECONDS = 1 / 3, 1e-3
+"""A flank takes at most this share of the way to the next contact: a vowel between two keeps its
+middle open."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +108,21 @@ def held(contacts: Sequence[Contact], fps: float, count: int) -> Float[np.ndarra
     """
     middles = (np.arange(count) + 0.5) / fps
     share = np.zeros(count)
-    for contact in contacts:
-        away = np.maximum(contact.start - middles, middles - contact.end).clip(0)
+    ordered = sorted(contacts, key=lambda contact: contact.start)
+    ends = (-np.inf, *(contact.end for contact in ordered))
+    starts = (*(contact.start for contact in ordered[1:]), np.inf)
+    for contact, last, following in zip(ordered, ends, starts, strict=False):
+        before, after = contact.start - middles, middles - contact.end
+        away = np.maximum(before, after).clip(0)
+        reach = np.maximum(
+            before / flank(contact.start - last), after / flank(following - contact.end)
+        )
         if count and away.min() <= 0.5 / fps:
-            away[away.argmin()] = 0
-        share = np.maximum(share, 1 - away / FLANK_SECONDS)
+            reach[away.argmin()] = 0
+        share = np.maximum(share, 1 - reach.clip(0))
     return share.clip(0, 1)
+
+
+def flank(gap_seconds: float) -> float:
+    """Seconds in which lips come together or part beside a gap between two contacts."""
+    return min(FLANK_SECONDS, max(gap_seconds * GAP_SHARE, LEAST_FLANK_SECONDS))

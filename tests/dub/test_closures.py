@@ -47,8 +47,9 @@ def test_frames_are_shut_in_contacts_and_pass_over_beside_them() -> None:
     between = held([Contact(0.115, 0.12)], 25, 6)
     assert between[2] == 1
     assert between[3] < 1
-    close = held([Contact(0.10, 0.10), Contact(0.18, 0.18)], 25, 6)
-    assert close[3] == pytest.approx(1 - 0.04 / FLANK_SECONDS)
+    close = held([Contact(0.10, 0.10), Contact(0.22, 0.22)], 100, 40)
+    assert close[12] == pytest.approx(1 - 0.025 / 0.04)
+    assert not close[14:17].any()
     assert not held([Contact(5.0, 5.1)], 25, 6).any()
 
 
