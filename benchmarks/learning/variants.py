@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from face3d.lips import mouth_opening
-from face3d.morphable import MorphableModel
+from face3d.morphable import MorphableModel, default_model
 from face3d.track import Track
 from prior.corpus import Windows
+from prior.person import Person
 from prior.renderer import RendererPrior
 from prior.texture_start import TextureStart
 from prior.train_renderer import TrainingClip
@@ -33,6 +34,10 @@ class Variant:
     lips: float = 4.0
     references: int | None = None
     """Reference frames kept; as many as an actor keeps unless told."""
+    misfiled: bool = False
+    """Each reference stands under another's mouth and pose: chosen as if by chance."""
+    arcs: bool = True
+    """False takes the teeth out of the face model: the mouth is a bag hung from the lips."""
     copying: bool = False
     """Paste the nearest reference: no network at all."""
     frames: Literal["all", "shut", "few"] = "all"
@@ -49,16 +54,40 @@ VARIANTS = {
     "no texture network": Variant("texture starts without the network that saw many people",
                                   texture_network=False),
     "lips as skin": Variant("lips and mouth weigh as much as skin in the loss", lips=1.0),
+    "any reference": Variant("references chosen as by chance, not by mouth and pose",
+                             misfiled=True),
+    "no dental arcs": Variant("no teeth in the face model; the prior learned with them",
+                              arcs=False),
     "one reference": Variant("a single reference frame, the most usual one", references=1),
     "shut mouths": Variant("learned from the least open mouths only", frames="shut"),
     "as few frames": Variant("learned from as many frames of any mouth", frames="few"),
 }  # fmt: skip
 
 CURVE = ("prior", "no prior", "nearest frame")
-ABLATIONS = ("no steps", "common texture", "no texture network", "lips as skin", "one reference")
+ABLATIONS = (
+    "no steps", "any reference", "no dental arcs", "common texture", "no texture network",
+    "lips as skin", "one reference",
+)  # fmt: skip
 SHUT = ("shut mouths", "as few frames")
 SHUT_SECONDS = 16.0
 """Footage in which shut mouths are looked for."""
+
+
+def face_model(variant: Variant) -> MorphableModel:
+    """The face that the variant is learned and judged with."""
+    model = default_model()
+    if variant.arcs:
+        return model
+    tooth = model.inside & (model.uv[:, 0] < 0.5)
+    return replace(model, triangles=model.triangles[~tooth[model.triangles.long()].any(1)])
+
+
+def filed(person: Person, variant: Variant) -> Person:
+    """The person whose references are chosen as the variant says."""
+    if not variant.misfiled:
+        return person
+    order = torch.randperm(len(person.bank), generator=torch.Generator().manual_seed(0))
+    return replace(person, bank=replace(person.bank, motion=person.bank.motion[order]))
 
 
 def chosen_frames(track: Track, model: MorphableModel, which: str) -> Track:

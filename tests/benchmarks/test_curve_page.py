@@ -5,16 +5,24 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import torch
+from moving_head import speaking
+from painted_head import painted_windows
 
 from benchmarks.learning.page import Results, difference, estimate
 from benchmarks.learning.subjects import SECONDS, SUBJECTS
 from benchmarks.learning.trial import SEEDS, Trial, in_order
-from benchmarks.learning.variants import CURVE, chosen_frames
+from benchmarks.learning.variants import CURVE, VARIANTS, chosen_frames, face_model, filed
 from evaluate.chart import Panel, Point, chart_svg
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
 from face3d.track import Track
+from prior.bank import ReferenceBank, distances
+from prior.person import Person
+from prior.skin import Skin
+from render.neural_texture import NeuralTexture
 
+MODEL = default_model()
 PSNR = ("lower_face", "psnr")
 
 
@@ -111,3 +119,34 @@ def test_shut_mouths_are_the_least_open_ones_and_few_are_as_many(performer_track
     assert opening[shut.valid].max() <= opening[performer_track.valid & ~shut.valid].min()
     assert opening[few.valid].max() > opening[shut.valid].max()
     assert chosen_frames(performer_track, model, "all") is performer_track
+
+
+def test_references_chosen_as_by_chance_show_what_they_showed() -> None:
+    """Kills a shuffle that also moves pictures or what they show: only the choice may change."""
+    windows = painted_windows(speaking(12))
+    cameras = [windows.camera(i) for i in range(len(windows))]
+    motion, images = windows.motion, windows.images
+    bank = ReferenceBank.of(MODEL, windows.identity, motion, windows.frame, images, cameras)
+    texture, skin = (
+        NeuralTexture(torch.zeros(16, 8, 8)),
+        Skin(torch.zeros(3, 8, 8), torch.ones(8, 8) > 0),
+    )
+    person = Person(MODEL, windows.identity, torch.nn.Identity(), texture, bank, skin)
+    assert filed(person, VARIANTS["prior"]) is person
+    mixed = filed(person, VARIANTS["any reference"]).bank
+    assert mixed.images is bank.images
+    assert mixed.pixels is bank.pixels
+    nearest = distances(MODEL, mixed, motion).argmin(1)
+    assert sorted(nearest.tolist()) == list(range(12))
+    assert int((nearest == torch.arange(12)).sum()) < 4
+
+
+def test_without_arcs_a_mouth_is_a_bag() -> None:
+    """Kills teeth that stay, and a cavity that goes with them."""
+    bare = face_model(VARIANTS["no dental arcs"])
+    inside = bare.inside[bare.triangles.long()].any(1)
+    chart = bare.uv[bare.triangles[inside].long()]
+    assert bool((chart[..., 0] > 0.5).any(1).all())
+    assert int(inside.sum()) >= 100
+    assert len(MODEL.triangles) - len(bare.triangles) == 2 * 2 * 2 * 14
+    assert face_model(VARIANTS["prior"]) is MODEL
