@@ -130,12 +130,12 @@ class MaskLoss:
         heard = 10 * np.log10(np.maximum(mel_power(mixture), 1e-12)).astype(np.float32)
         level = speech_level(heard) + random.normal(0, 1.5)
         inner = slice(PAST, PAST + OUTPUTS)
-        powers = (
+        mixed, wanted = (
             torch.from_numpy(np.square(np.abs(part[inner])).astype(np.float32))
             for part in (mixture, speech)
         )
         floor = torch.tensor(10 ** ((level + FLOOR_DECIBELS) / 10), dtype=torch.float32)
-        return torch.from_numpy(relative_level(heard, level)), *powers, floor
+        return torch.from_numpy(relative_level(heard, level)), mixed, wanted, floor
 
     def second(self, kind: str, random: np.random.Generator) -> Spectra:
         if kind == "music":

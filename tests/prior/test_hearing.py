@@ -52,7 +52,7 @@ def test_columns_are_what_they_are_called(line: Audio) -> None:
     spoken = posteriors(heard)[:, SILENCE].numpy() < 0.01
     assert spoken.sum() > 50
     third = (decibels[spoken, 4:6].mean(1) - room.level).clip(-70) / 20
-    np.testing.assert_allclose(heard.values[spoken, LOUDNESS_AT][:, 2], third, atol=0.03)
+    np.testing.assert_allclose(heard.values[:, LOUDNESS_AT].numpy()[spoken, 2], third, atol=0.03)
     # A floor of a thousandth a state adds at most 126 thousandths.
     total = posteriors(heard).sum(1)
     assert float(total.min()) >= 1
