@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
-from prior.denoiser import Denoiser, load_denoiser
 from prior.expression import ExpressionModel, load_driver
 from prior.generator import Generator, load_generator
 from prior.movement import Movement, load_movement
@@ -15,7 +14,6 @@ from prior.sync_judge import SyncJudge, load_judge
 
 WHAT = {
     "renderer": "Rendering prior: paints a lower face from texture, warped references and plate.",
-    "denoiser": "Denoiser: takes music, hiss and other voices out of speech.",
     "expression": "Speech model: moves the mouth's coefficients by what is heard.",
     "generator": "Generator of takes: draws how a line may deviate from the expected mouth.",
     "sync_expert": "Sync expert: do these mouth coefficients speak this sound? For training.",
@@ -24,7 +22,6 @@ WHAT = {
 }
 LOADERS = {
     "renderer": RendererPrior.load,
-    "denoiser": Denoiser.load,
     "expression": ExpressionModel.load,
     "generator": Generator.load,
     "sync_expert": SyncExpert.load,
@@ -37,7 +34,6 @@ def shipped_cards() -> dict[str, dict[str, Any]]:
     """What each weight file that ships with redub says of itself."""
     return {
         "renderer": default_prior().about,
-        "denoiser": load_denoiser().about,
         "expression": load_driver().about,
         "generator": load_generator().about,
         "sync_expert": load_expert().about,
