@@ -88,7 +88,7 @@ class Track(Verb):
 
         writes = writer_for(self.export) if self.export else None
         if self.lit and self.stage == "landmarks":
-            raise InputError(
+            raise UsageError(
                 "--lit shows the fitted skin and light, which --stage landmarks does not fit; "
                 "leave out one of the two."
             )

@@ -120,6 +120,16 @@ def test_a_single_frame_is_tracked(tmp_path: Path, capsys: pytest.CaptureFixture
     assert out.exists()
 
 
+def test_a_lit_model_of_landmarks_alone_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kills: a clip tracked for nothing, and a video of skin that nobody fitted."""
+    job = ["track", str(PERFORMER), "-o", str(tmp_path / "t.track"), "-q"]
+    assert main([*job, "--stage", "landmarks", "--lit", str(tmp_path / "lit.mkv")]) == 2
+    assert "leave out one of the two" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [

@@ -25,7 +25,7 @@ from prior.expression import load_driver
 from prior.phonemes import BILABIAL, Phoneme, align
 
 SHUT_PX256 = 1.0
-GRID_STEP = 40
+GRID_STEP = 8
 """Every so manieth utterance of the GRID speaker s1 is taken."""
 BELIEVED = 0.3
 BEFORE_SECONDS = 0.04
