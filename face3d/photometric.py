@@ -25,7 +25,7 @@ from face3d.track import Identity, Motion
 FACING, GRAZING = 0.45, 0.15
 """Cosines between normal and view: samples count fully above, not at all below."""
 
-EVIDENCE = 0.25
+EVIDENCE = 0.5
 """Weight of a sample of plain skin near the mouth. Neighbours err together (light, texture, shape),
 so thousands of them are not thousands of measurements; where they are denser each says less."""
 
