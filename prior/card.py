@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
+from prior.denoiser import Denoiser, load_denoiser
 from prior.expression import ExpressionModel, load_driver
 from prior.generator import Generator, load_generator
 from prior.movement import Movement, load_movement
@@ -14,6 +15,7 @@ from prior.sync_judge import SyncJudge, load_judge
 
 WHAT = {
     "renderer": "Rendering prior: paints a lower face from texture, warped references and plate.",
+    "denoiser": "Denoiser: takes music, hiss and other voices out of speech.",
     "expression": "Speech model: moves the mouth's coefficients by what is heard.",
     "generator": "Generator of takes: draws how a line may deviate from the expected mouth.",
     "sync_expert": "Sync expert: do these mouth coefficients speak this sound? For training.",
@@ -22,6 +24,7 @@ WHAT = {
 }
 LOADERS = {
     "renderer": RendererPrior.load,
+    "denoiser": Denoiser.load,
     "expression": ExpressionModel.load,
     "generator": Generator.load,
     "sync_expert": SyncExpert.load,
@@ -34,6 +37,7 @@ def shipped_cards() -> dict[str, dict[str, Any]]:
     """What each weight file that ships with redub says of itself."""
     return {
         "renderer": default_prior().about,
+        "denoiser": load_denoiser().about,
         "expression": load_driver().about,
         "generator": load_generator().about,
         "sync_expert": load_expert().about,

@@ -50,7 +50,7 @@ class Prepare(Verb):
         return 0
 
 
-SpeechPart = Literal["expression", "sync-expert", "sync-judge", "movement", "generator"]
+SpeechPart = Literal["denoiser", "expression", "sync-expert", "sync-judge", "movement", "generator"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,10 +182,11 @@ class Card(Verb):
 
 
 def judge_trainer(model: str) -> Callable[[Path, Path, int, Reporter], Path]:
-    """What trains one of the networks that judge speech, and returns its weights' path."""
-    from prior import train_generator, train_movement, train_sync
+    """What trains one of the networks beside the speech model, and returns its weights' path."""
+    from prior import train_denoiser, train_generator, train_movement, train_sync
 
     return {
+        "denoiser": train_denoiser.train_denoiser,
         "sync-expert": train_sync.train_expert,
         "generator": train_generator.train_generator,
         "sync-judge": train_sync.train_judge,

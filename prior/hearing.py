@@ -2,8 +2,10 @@
 
 Per frame, 100 a second: the logarithm of each phone state's posterior (126), what the frame alone
 says about each phone (42), and how loud it is in 40 bands. The first two hardly depend on who
-speaks; the last knows how openly a vowel is said. What a recording has in all of its frames, its
-level, its mean cepstrum and the speaker's throat, is a `Room` and is taken out.
+speaks; the last knows how openly a vowel is said. Where music or other voices are heard beside the
+speech they are turned down first, and taken out where nobody speaks. What a recording has in all of
+its frames, its level, its mean cepstrum and the speaker's throat, is a `Room` and is taken out,
+too.
 """
 
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from media.audio import Audio
 from prior.acoustics import SILENCE, TRUST, cepstra, load_acoustics
+from prior.denoiser import cleanness, load_denoiser
 from prior.phones import PHONES, STATES
 from prior.speech import (
     AUDIBLE_DBFS,
@@ -53,6 +56,9 @@ QUIET_DECIBELS, QUIET_NATS_A_DECIBEL = 38.0, 1.0
 """From so far below the speech level on, each decibel speaks against every phone but silence."""
 INAUDIBLE = 1000.0
 """Decibels that speak against every phone in what is no sound at all."""
+BACKGROUND = 0.3
+"""Share of what is no speech that a voice is heard with: phones' mixtures were taught by voices in
+rooms, and hear phones that nobody says in gaps that are emptier."""
 HANDED_ON_FRAMES = 20 * FRAME_RATE
 """Posteriors of a long line are found in blocks of this many frames, with a second around each."""
 
@@ -65,6 +71,31 @@ class Room:
     level: float
     cepstrum: Float[np.ndarray, " 13"]
     throat: float = AVERAGE
+
+
+@dataclass(frozen=True, eq=False)
+class Sounding:
+    """Frames of a sound, 100 a second: mel bands of the speech alone and of the voice with some of
+    its background, in dB, and the voice's cepstra."""
+
+    speech: Float32[np.ndarray, "K 80"]
+    voice: Float32[np.ndarray, "K 80"]
+    cepstra: Float[np.ndarray, "K 13"]
+
+    def __len__(self) -> int:
+        return len(self.speech)
+
+    def __getitem__(self, part: slice) -> "Sounding":
+        return Sounding(self.speech[part], self.voice[part], self.cepstra[part])
+
+    def then(self, after: "Sounding") -> "Sounding":
+        """This sound and what follows it."""
+        pairs = zip(vars(self).values(), vars(after).values(), strict=True)
+        return Sounding(*(np.concatenate(pair) for pair in pairs))
+
+
+SILENT = Sounding(np.zeros((0, 80), np.float32), np.zeros((0, 80), np.float32), np.zeros((0, 13)))
+"""No frame at all."""
 
 
 @runtime_checkable
@@ -96,11 +127,29 @@ class Hearing:
 def hear(audio: Audio, room: Room | None = None) -> Hearing:
     """What is heard in a line. Its own room is taken out unless one is given."""
     samples = audio.mono16k().samples[0]
-    throat = room.throat if room else throat_of(samples, voiced(mel_decibels(samples)))
-    mel, plain = mel_decibels(samples, throat), cepstra(samples, throat)
-    room = room or room_of(mel, plain, throat)
-    values = [heard_block(mel[part], plain[part], room)[kept] for part, kept in _blocks(len(mel))]
+    speech = load_denoiser()(samples)
+    speech, voice = told_apart(speech, samples, cleanness(*energies(speech, samples)))
+    throat = room.throat if room else throat_of(voice, voiced(mel_decibels(speech)))
+    sound = sounding(speech, voice, throat)
+    room = room or room_of(sound, throat)
+    values = [heard_block(sound[part], room)[kept] for part, kept in _blocks(len(sound))]
     return Hearing(torch.from_numpy(np.concatenate(values)), audio.start)
+
+
+def energies(
+    speech: Float32[np.ndarray, " N"], samples: Float32[np.ndarray, " N"]
+) -> tuple[float, float]:
+    """Of the speech, and of what was taken out of the samples."""
+    return float(np.square(speech).sum()), float(np.square(samples - speech).sum())
+
+
+def told_apart(
+    speech: Float32[np.ndarray, " N"], samples: Float32[np.ndarray, " N"], clean: float
+) -> tuple[Float32[np.ndarray, " N"], Float32[np.ndarray, " N"]]:
+    """Speech alone, and the voice as phones are heard in it, with some of its background; both as
+    they were recorded where that is `clean`: networks and mixtures were taught by recordings."""
+    alone = (1 - clean) * speech + clean * samples
+    return alone, (1 - BACKGROUND) * alone + BACKGROUND * samples
 
 
 def voiced(mel: Float32[np.ndarray, "K 80"]) -> Bool[np.ndarray, " K"]:
@@ -108,22 +157,27 @@ def voiced(mel: Float32[np.ndarray, "K 80"]) -> Bool[np.ndarray, " K"]:
     return loudness(mel) > max(speech_level(mel) - VOICED_DECIBELS, AUDIBLE_DBFS)
 
 
-def room_of(
-    mel: Float32[np.ndarray, "K 80"], plain: Float[np.ndarray, "K 13"], throat: float
-) -> Room:
+def sounding(
+    speech: Float32[np.ndarray, " N"], voice: Float32[np.ndarray, " N"], throat: float
+) -> Sounding:
+    """Frames of a voice and of the speech alone in it."""
+    return Sounding(
+        mel_decibels(speech, throat), mel_decibels(voice, throat), cepstra(voice, throat)
+    )
+
+
+def room_of(sound: Sounding, throat: float) -> Room:
     """Level and mean cepstrum of the spoken frames; of all where nothing is loud enough."""
-    level = speech_level(mel)
-    spoken = loudness(mel) > level - SPOKEN_DECIBELS
-    return Room(level, plain[spoken].mean(0) if spoken.any() else plain.mean(0), throat)
+    level = speech_level(sound.speech)
+    spoken = loudness(sound.speech) > level - SPOKEN_DECIBELS
+    return Room(level, sound.cepstra[spoken if spoken.any() else slice(None)].mean(0), throat)
 
 
-def heard_block(
-    mel: Float32[np.ndarray, "K 80"], plain: Float[np.ndarray, "K 13"], room: Room
-) -> Float32[np.ndarray, "K 208"]:
+def heard_block(sound: Sounding, room: Room) -> Float32[np.ndarray, "K 208"]:
     """All columns of frames that follow each other."""
     acoustics = load_acoustics()
-    scores = acoustics.scores(plain - room.cepstrum).reshape(-1, len(PHONES), STATES)
-    loud = loudness(mel)
+    scores = acoustics.scores(sound.cepstra - room.cepstrum).reshape(-1, len(PHONES), STATES)
+    loud = loudness(sound.speech)
     quiet = np.where(loud > AUDIBLE_DBFS, (room.level - QUIET_DECIBELS - loud).clip(0), INAUDIBLE)
     against = np.ones(len(PHONES))
     against[SILENCE] = 0.0
@@ -131,12 +185,20 @@ def heard_block(
     states = scores.reshape(len(scores), -1)
     posterior = np.maximum(acoustics.posteriors(states), LEAST_POSTERIOR)
     single = logsumexp(log_softmax(TRUST * states, 1).reshape(scores.shape), 2)
-    relative = np.maximum(mel - room.level, FLOOR_DECIBELS) / DECIBELS_A_UNIT
-    bands = relative.reshape(len(relative), LOUDNESS_BANDS, 2).mean(2)
+    silent = (
+        posterior[:, STATES * SILENCE : STATES * (SILENCE + 1)].sum(1, keepdims=True).clip(0, 1)
+    )
+    bands = (1 - silent) * banded(sound.voice, room) + silent * banded(sound.speech, room)
     columns = (np.log(posterior), np.maximum(single, LEAST_FRAME_NATS), bands)
     values = np.concatenate(columns, 1).astype(np.float32)
     values[loud <= AUDIBLE_DBFS] = heard_silence().numpy()
     return values
+
+
+def banded(mel: Float32[np.ndarray, "K 80"], room: Room) -> Float[np.ndarray, "K 40"]:
+    """Pairs of mel bands, in units of 20 dB from the speech level."""
+    relative = np.maximum(mel - room.level, FLOOR_DECIBELS) / DECIBELS_A_UNIT
+    return relative.reshape(len(relative), LOUDNESS_BANDS, 2).mean(2)
 
 
 def _blocks(count: int) -> list[tuple[slice, slice]]:

@@ -16,10 +16,20 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from prior.acoustics import cepstra
+from prior.denoiser import PAST as DENOISED_PAST
+from prior.denoiser import cleanness, load_denoiser
 from prior.expression import CLOCK, ExpressionModel, read_at
-from prior.hearing import heard_block, heard_silence, room_of, voiced
-from prior.speech import FRAME_RATE, HOP, RATE, TRANSFORM, mel_decibels
+from prior.hearing import (
+    SILENT,
+    energies,
+    heard_block,
+    heard_silence,
+    room_of,
+    sounding,
+    told_apart,
+    voiced,
+)
+from prior.speech import FRAME_RATE, HOP, RATE, TRANSFORM, mel_decibels, speech_level
 from prior.throat import AVERAGE, throat_of
 
 PAST, NEW, LOOK_AHEAD = 3, 5, 2
@@ -60,11 +70,14 @@ class LiveMouth:
         self.samples = np.zeros(0, np.float32)
         self.dropped = 0
         """Samples, a multiple of HOP, that are no longer needed."""
-        self.mel = np.zeros((0, 80), np.float32)
-        self.cepstra = np.zeros((0, 13))
+        self.mixed = np.zeros((0, 80), np.float32)
+        """Mel bands with all that is in them."""
+        self.sound = SILENT
+        self.kept = self.taken = 0.0
+        """Energies of the speech so far and of what was heard beside it."""
         self.throat = AVERAGE
         self.heard = 0
-        """Frames heard since the voice began; `mel` and `cepstra` hold the last of them."""
+        """Frames heard since the voice began; `mixed` and `sound` hold the last of them."""
         self.shown = 0
         self.last: Tensor | None = None
 
@@ -101,28 +114,39 @@ class LiveMouth:
         if any(self.heard < told <= stop for told in THROAT_TOLD_AT):
             self._tell_throat()
         begin = max(self.heard - REACH, 0)
-        sound = self.samples[begin * HOP - self.dropped : end - self.dropped]
+        early = max(begin - DENOISED_PAST, 0)
+        around = self.samples[early * HOP - self.dropped : end - self.dropped]
+        sound = around[(begin - early) * HOP :]
         kept = slice(self.heard - begin, stop - begin)
-        mel, plain = mel_decibels(sound, self.throat), cepstra(sound, self.throat)
-        self.mel = np.concatenate([self.mel, mel[kept]])[-ROOM_FRAMES:]
-        self.cepstra = np.concatenate([self.cepstra, plain[kept]])[-ROOM_FRAMES:]
+        self.mixed = np.concatenate([self.mixed, mel_decibels(sound)[kept]])[-ROOM_FRAMES:]
+        speech = load_denoiser()(around, speech_level(self.mixed))[(begin - early) * HOP :]
+        new = slice(kept.start * HOP, kept.stop * HOP)
+        more = energies(speech[new], sound[new])
+        self.kept, self.taken = self.kept + more[0], self.taken + more[1]
+        parts = told_apart(speech, sound, cleanness(self.kept, self.taken))
+        fresh = sounding(*parts, self.throat)[kept]
+        self.sound = self.sound.then(fresh)[-ROOM_FRAMES:]
         self.heard = stop
         old = max(self.heard - ROOM_FRAMES - REACH, 0) * HOP - self.dropped
         self.samples, self.dropped = self.samples[old:], self.dropped + old
 
     def _tell_throat(self) -> None:
         """From all that was heard, which is then heard anew; none of it has been forgotten yet."""
-        throat = throat_of(self.samples, voiced(self.mel))
+        sound = self.samples[: self.heard * HOP + TRANSFORM // 2]
+        clean = cleanness(self.kept, self.taken)
+        _, voice = told_apart(load_denoiser()(sound), sound, clean)
+        throat = throat_of(voice, voiced(self.sound.speech))
         if throat != self.throat:
             self.throat, self.heard = throat, 0
-            self.mel, self.cepstra = self.mel[:0], self.cepstra[:0]
+            self.kept = self.taken = 0.0
+            self.mixed, self.sound = self.mixed[:0], SILENT
 
     def _mouths(self, first: int, stop: int) -> Float[Tensor, "T M"]:
         """Mouths of frames, each at its middle, from what is heard by now."""
-        mel, plain = self.mel[-HEARD_FRAMES:], self.cepstra[-HEARD_FRAMES:]
-        values = heard_block(mel, plain, room_of(self.mel, self.cepstra, self.throat))
+        last = self.sound[-HEARD_FRAMES:]
+        values = heard_block(last, room_of(self.sound, self.throat))
         unknown = self.model.network.unknown
-        hearing = LiveHearing(torch.from_numpy(values), self.heard - len(mel), unknown)
+        hearing = LiveHearing(torch.from_numpy(values), self.heard - len(last), unknown)
         moments = [(frame + Fraction(1, 2)) / self.fps * CLOCK for frame in range(first, stop)]
         begin = moments[0].__floor__()
         with torch.no_grad():

@@ -9,7 +9,6 @@ import torch
 
 from media.audio import Audio, load_audio
 from prior import hearing
-from prior.acoustics import cepstra
 from prior.hearing import (
     LOUDNESS_AT,
     PHONES_AT,
@@ -19,9 +18,11 @@ from prior.hearing import (
     hear,
     heard_silence,
     room_of,
+    sounding,
 )
 from prior.phones import PHONES
-from prior.speech import mel_decibels, speech_features
+from prior.soundscape import mixed, music
+from prior.speech import speech_features
 from prior.throat import AVERAGE
 from scripts.acting.truth import load_truth
 
@@ -42,9 +43,10 @@ def posteriors(heard: Hearing) -> torch.Tensor:
 def test_columns_are_what_they_are_called(line: Audio) -> None:
     """Kills swapped columns and logarithms where probabilities are meant."""
     samples = line.samples[0]
-    room = room_of(mel_decibels(samples), cepstra(samples), AVERAGE)
+    room = room_of(sounding(samples, samples, AVERAGE), AVERAGE)
     heard, mel = hear(line, room), speech_features(line).mel
     assert heard.values.shape == (len(mel), WIDTH)
+    # A clean line is heard as it was recorded, whatever a denoiser would make of it.
     assert torch.allclose(heard.values[:, LOUDNESS_AT][:, 2], mel[:, 4:6].mean(1), atol=1e-5)
     # A floor of a thousandth a state adds at most 126 thousandths.
     total = posteriors(heard).sum(1)
@@ -86,6 +88,18 @@ def test_nothing_said_is_heard_as_silence(decibels: float) -> None:
     noise = np.random.default_rng(0).normal(size=(1, 16000)) * 10 ** (decibels / 20)
     heard = hear(Audio(noise.astype(np.float32), 16000))
     assert float(posteriors(heard)[10:-10, SILENCE].min()) > 0.9
+
+
+def test_music_around_a_line_changes_little_of_its_loudness(line: Audio) -> None:
+    """Kills pauses in which the music is heard, and lips that move with it."""
+    under = music(line.samples.shape[1], np.random.default_rng(0))
+    noisy = Audio(mixed(line.samples[0], under, 10.0)[None].astype(np.float32), line.rate)
+    alone, heard = (hear(sound).values for sound in (line, noisy))
+    pauses = alone[:, STATES_AT].exp()[:, 3 * SILENCE : 3 * SILENCE + 3].sum(1) > 0.9
+    bands = [speech_features(sound).mel.reshape(-1, 40, 2).mean(2) for sound in (line, noisy)]
+    changed = (alone - heard)[pauses][:, LOUDNESS_AT].abs().mean()
+    would_change = (bands[0] - bands[1])[pauses].abs().mean()
+    assert float(changed) < 0.85 * float(would_change)  # measured: 0.76
 
 
 def test_outside_the_sound_there_is_silence(line: Audio) -> None:
