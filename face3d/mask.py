@@ -3,6 +3,7 @@
 `inner`: the lower face in the pose that is rendered. `outer`: everything the lower face could
 cover at this head pose, found by sweeping the jaw of a *neutral* face. The plate is shown outside
 `outer` only; were the mask drawn from the plate's own mouth, its outline would leak the old line.
+`covered`: what a mouth as it moves does cover, for laying the finished picture over the plate.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from core.camera import Camera, clip_positions
 from face3d.morphable import MorphableModel
+from face3d.topology import LANDMARKS
 from face3d.track import Identity, Motion, camera_vertices
 from render.fragments import Fragments
 from render.visibility import visible_faces
@@ -29,7 +31,12 @@ def lower_face(model: MorphableModel, fragments: Fragments) -> Bool[Tensor, "B H
 
 
 def _lower(model: MorphableModel, face: Tensor) -> Tensor:
-    belongs = model.lower_face[model.triangles.long()].all(-1)
+    return _of(model.lower_face, model, face)
+
+
+def _of(vertices: Bool[Tensor, "V"], model: MorphableModel, face: Tensor) -> Tensor:
+    """Where the visible triangle's corners are all among some vertices."""
+    belongs = vertices[model.triangles.long()].all(-1)
     return torch.cat([belongs, belongs.new_zeros(1)])[face.long()]
 
 
@@ -58,10 +65,27 @@ def swept_mask(
     clip = clip_positions(camera, vertices).flatten(0, 1)
     faces = visible_faces(clip, model.triangles, size.height, size.width)
     swept = _lower(model, faces).unflatten(0, (count, len(sweep))).any(1)
-    grown = torch.nn.functional.max_pool2d(
-        swept[:, None].float(), 2 * MARGIN_PIXELS + 1, stride=1, padding=MARGIN_PIXELS
+    return grown(swept, MARGIN_PIXELS)
+
+
+def grown(mask: Bool[Tensor, "T H W"], pixels: int) -> Bool[Tensor, "T H W"]:
+    """The mask and what is so near it."""
+    wide = torch.nn.functional.max_pool2d(
+        mask[:, None].float(), 2 * pixels + 1, stride=1, padding=pixels
     )
-    return grown[:, 0] > 0
+    return wide[:, 0] > 0
+
+
+def covered_mask(
+    model: MorphableModel, identity: Identity, motion: Motion, camera: Camera | Sequence[Camera]
+) -> Bool[Tensor, "T H W"]:
+    """Pixels of the lower face, down to the jaw's edge, with the mouth that `motion` has."""
+    clip = clip_positions(camera, camera_vertices(model, identity, motion))
+    size = camera if isinstance(camera, Camera) else camera[0]
+    face = visible_faces(clip, model.triangles, size.height, size.width)
+    proper = model.lower_face & model.inside
+    proper[:LANDMARKS] = model.lower_face[:LANDMARKS]
+    return _of(proper, model, face)
 
 
 def sweep_covering(mouth: Float[Tensor, "T M"]) -> tuple[float, ...]:

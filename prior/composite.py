@@ -11,7 +11,7 @@ from face3d.track import Crop
 from media.frame import Frame
 
 FEATHER_PIXELS = 7
-"""Width in crop pixels over which a painted window fades into the plate, inside the outer mask."""
+"""Width in crop pixels over which a painted window fades into the plate, inside its mask."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Painted:
     crop: Crop
 
 
-def matte_of(outer: np.ndarray) -> Float[np.ndarray, "h w"]:
-    """A matte that rises from 0 at the outer mask's border to 1 over the feather, all inside it.
+def matte_of(mask: np.ndarray) -> Float[np.ndarray, "h w"]:
+    """A matte that rises from 0 at a mask's border to 1 over the feather, all inside it.
 
     The window's own border counts as outside.
     """
-    framed = np.pad((outer > 0).astype(np.uint8), 1)
+    framed = np.pad((mask > 0).astype(np.uint8), 1)
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
     rise = np.clip(depth / FEATHER_PIXELS, 0, 1)
     return (rise * rise * (3 - 2 * rise)).astype(np.float32)

@@ -1,24 +1,24 @@
 """A person as the renderer knows them, and the painting of their mouth into frames."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from core.camera import Camera
 from core.device import on_device
-from face3d.mask import sweep_covering
+from face3d.mask import MARGIN_PIXELS, covered_mask, grown, sweep_covering
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion, Track, camera_vertices
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image, cut, window_corner
 from media.frame import Frame
 from prior.bank import ReferenceBank, choose_references, distances
-from prior.composite import Painted, matte_of
+from prior.composite import FEATHER_PIXELS, Painted, matte_of
 from prior.conditions import Conditions, observe
 from prior.grade import Grade
 from prior.skin import Skin
@@ -50,7 +50,8 @@ def paint(
     copying: bool = False,
 ) -> Iterator[tuple[Frame, Painted | None]]:
     """Each frame with the person's lower face painted as `mouth` says; None where the track is not
-    valid. `frames` are those of the track, in order. Memory does not grow with the shot.
+    valid. `frames` are those of the track, in order. Memory does not grow with the shot. What
+    neither the plate's mouth nor the new one comes near, a collar say, stays the plate's.
 
     The motion is the plate's but for the mouth; references are chosen for the whole shot at once,
     so that they change rarely. `grades` are the shots', see `plate_grades`. `copying` shows the
@@ -108,8 +109,8 @@ def shown(
     size: tuple[int, int],
     sweep: tuple[float, ...],
     grade: Grade | None,
-) -> tuple[Conditions, list[tuple[int, int]]]:
-    """What the network is shown of frames of one shot, and their windows' left and top."""
+) -> tuple[Conditions, list[tuple[int, int]], list[Camera]]:
+    """What the network is shown of frames of one shot; their windows' left and top, and cameras."""
     crop = track.crops[int(track.shot[group[0][0]])]
     camera = crop.camera(track.camera)
     picked = torch.tensor([i for i, _ in group], device=motion.mouth.device)
@@ -125,7 +126,7 @@ def shown(
         person.model, person.identity, here, cameras, image.to(here.mouth.device), person.bank,
         chosen.to(picked.device)[picked], sweep, grade,
     )  # fmt: skip
-    return seen, corners
+    return seen, corners, cameras
 
 
 def _paint_batch(
@@ -139,7 +140,7 @@ def _paint_batch(
     grade: Grade | None,
     copying: bool,
 ) -> dict[int, Painted]:
-    seen, corners = shown(person, group, track, motion, chosen, size, sweep, grade)
+    seen, corners, cameras = shown(person, group, track, motion, chosen, size, sweep, grade)
     with torch.inference_mode():
         if copying:
             made = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
@@ -147,10 +148,29 @@ def _paint_batch(
             made = seen.render(person.renderer, person.texture)
         made = made if grade is None else grade.to_plate(made.clamp(-1, 1), seen.uv)
     rgb = _coded(made)
+    picked = torch.tensor([i for i, _ in group])
+    covered = repainted(person, [track.motion[picked], motion[picked.to(made.device)]], cameras)
+    covered &= seen.outer[:, 0] > 0
     return {
-        i: Painted(rgb[k], matte_of(seen.outer[k, 0].cpu().numpy()), *corners[k], track.crop(i))
+        i: Painted(rgb[k], matte_of(covered[k].cpu().numpy()), *corners[k], track.crop(i))
         for k, (i, _) in enumerate(group)
     }
+
+
+def repainted(
+    person: Person, mouths: Sequence[Motion], cameras: Sequence[Camera]
+) -> Bool[Tensor, "B h w"]:
+    """Where one of several mouths comes near: the plate's own, which must go, or the new one.
+
+    Beyond that the plate's collar is sharper than any painted one. The network is not shown this
+    mask, whose outline follows the plate's mouth.
+    """
+    device = person.model.mean.device
+    masks = [
+        covered_mask(person.model, person.identity, on_device(motion, device), cameras)
+        for motion in mouths
+    ]
+    return grown(torch.stack(masks).any(0), MARGIN_PIXELS + FEATHER_PIXELS)
 
 
 def nearest_reference(

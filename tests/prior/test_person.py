@@ -106,8 +106,28 @@ def test_another_line_changes_the_mouth(person: Person, track: Track) -> None:
     for said, opened in zip(painted(MOTION.mouth), painted(wide), strict=True):
         inside = (said.matte > 0.9) & (opened.matte > 0.9)
         assert (said.left, said.top) == (opened.left, opened.top)
-        assert np.array_equal(said.matte, opened.matte)
+        assert (opened.matte >= said.matte).all()
         assert np.abs(said.rgb - opened.rgb)[inside].mean() > 2
+
+
+def test_what_no_mouth_comes_near_stays_the_plates(person: Person, track: Track) -> None:
+    """Kills: the plate's open jaw beside a shut one, an open jaw cut off at the plate's shut one,
+    and a collar painted anew below both."""
+    shut = torch.zeros_like(MOTION.mouth)
+    wide = shut.clone()
+    wide[:, 0] = 4.0
+
+    def mattes(plate: torch.Tensor, line: torch.Tensor) -> list[np.ndarray]:
+        there = replace(track, motion=MOTION.with_mouth(plate))
+        made = paint(person, frames(), there, line, (None, None))
+        return [painted.matte for _, painted in made if painted is not None]
+
+    for silent, closing, opening in zip(
+        mattes(shut, shut), mattes(wide, shut), mattes(shut, wide), strict=True
+    ):
+        assert np.array_equal(closing, opening)
+        assert (opening >= silent).all()
+        assert (opening > 0.5).sum() > 1.05 * (silent > 0.5).sum()
 
 
 def test_windows_grow_with_the_face_in_whole_strides(person: Person) -> None:
