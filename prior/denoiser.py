@@ -43,6 +43,14 @@ LEAST_GAIN = 0.01
 CLEAN_DECIBELS, CROWDED_DECIBELS = 28.0, 20.0
 """Speech so far above what is taken from under it is left as it was recorded, and is heard without
 what was taken. Studio and room recordings: 25 to 47 dB; music 10 dB under a voice: 10."""
+LISTENED_FRAMES = FRAME_RATE // 2
+SPEAKING_DECIBELS = -12.0
+"""Where less than this is left of the last half second, nobody speaks: of music alone -16 dB and
+less are left in 95 % of frames, of speech 5 dB above its music -6 dB and more while it lasts."""
+EXPANSION = 3.0
+"""What is left there is turned down by so many decibels for each that is missing."""
+RUMBLE_BIN = 2
+"""What lies below its 62 Hz belongs to no voice."""
 BLOCK = 20 * FRAME_RATE
 """Frames computed at once: memory for spectra does not grow with the line."""
 
@@ -107,7 +115,8 @@ class Denoiser:
         spectra = spectra_of(samples)
         decibels = 10 * np.log10(np.maximum(mel_power(spectra), 1e-12)).astype(np.float32)
         relative = relative_level(decibels, speech_level(decibels) if level is None else level)
-        return resounded(spectra * self.gains(relative), len(samples))
+        kept = spectra * self.gains(relative)
+        return resounded(kept * belief(kept, spectra)[:, None], len(samples))
 
     @torch.no_grad()
     def gains(self, relative: Float32[np.ndarray, "K 80"]) -> Float32[np.ndarray, "K 257"]:
@@ -140,6 +149,23 @@ def cleanness(kept: float, taken: float) -> float:
     decibels = 10 * np.log10(max(kept, 1e-9) / max(taken, 1e-9))
     share = (decibels - CROWDED_DECIBELS) / (CLEAN_DECIBELS - CROWDED_DECIBELS)
     return float(np.clip(share, 0, 1))
+
+
+def belief(
+    kept: Complex[np.ndarray, "K 257"], heard: Complex[np.ndarray, "K 257"]
+) -> Float32[np.ndarray, " K"]:
+    """Gains of frames by how much was kept of what was heard lately: 1 while somebody speaks."""
+    window, seen = np.ones(LISTENED_FRAMES), slice(AHEAD, AHEAD + len(kept))
+    lately = [np.convolve(energy(part), window)[seen] for part in (kept, heard)]
+    kept_energy, heard_energy = (np.maximum(part, 1e-12) for part in lately)
+    missing = (SPEAKING_DECIBELS - 10 * np.log10(kept_energy / heard_energy)).clip(0)
+    return (10 ** (-EXPANSION * missing / 20)).astype(np.float32)
+
+
+def energy(spectra: Complex[np.ndarray, "K 257"]) -> Float[np.ndarray, " K"]:
+    """Of each frame, rumble aside."""
+    above = spectra[:, RUMBLE_BIN:]
+    return (above.real**2 + above.imag**2).sum(1)
 
 
 @cache
