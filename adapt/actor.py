@@ -4,6 +4,7 @@ actor.json              schema, versions, where it came from
 identity.safetensors    shape of the face
 renderer.safetensors    neural texture, and the network as a difference to the prior
 references.safetensors  lower-face windows of the footage, and the face's skin in it
+close_ups.safetensors   the same windows in the footage's own pixels, where those are more
 report/                 what was learned, to look at
 """
 
@@ -24,6 +25,7 @@ from core.serial import Schema, check_schema, load_tensors, save_json, save_tens
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion
 from prior.bank import ReferenceBank
+from prior.close_up import CloseUp
 from prior.corpus import Windows
 from prior.habit import Habit
 from prior.manner import Manner
@@ -35,7 +37,9 @@ from render.deferred import DeferredRenderer
 from render.neural_texture import COLOURS, NeuralTexture
 
 SCHEMA = Schema("actor", 2)
-PARTS = {name: Schema(f"actor-{name}", 2) for name in ("identity", "renderer", "references")}
+PARTS = {
+    name: Schema(f"actor-{name}", 2) for name in ("identity", "renderer", "references", "close_ups")
+}
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,9 @@ class Actor:
     style: SpeakingStyle
     about: dict[str, Any] = field(default_factory=dict)
 
-    def person(self, model: MorphableModel, prior: RendererPrior) -> Person:
-        """The actor ready to render."""
+    def person(self, model: MorphableModel, prior: RendererPrior, closely: bool = True) -> Person:
+        """The actor ready to render; with the close-ups that large faces get their detail from,
+        unless told otherwise."""
         renderer = DeferredRenderer(prior.config)
         renderer.load_state_dict(self.weights)
         renderer.to(memory_format=torch.channels_last)  # pyright: ignore
@@ -65,7 +70,8 @@ class Actor:
             [windows.camera(i) for i in range(len(windows))],
         )
         texture = NeuralTexture(self.texture)
-        return Person(model, self.identity, renderer.eval(), texture, bank, self.skin)
+        network, close_ups = renderer.eval(), windows.close_ups if closely else ()
+        return Person(model, self.identity, network, texture, bank, self.skin, close_ups)
 
     def as_start(self, prior: RendererPrior) -> RendererPrior:
         """What further learning starts from: this actor in the place of everybody."""
@@ -114,6 +120,7 @@ class Actor:
             },
             {"cameras": [vars(camera) for camera in windows.crop_cameras]},
         )
+        save_close_ups(folder / "close_ups.safetensors", windows.close_ups)
         document = {
             "kind": SCHEMA.kind,
             "schema": SCHEMA.version,
@@ -151,6 +158,7 @@ class Actor:
             Motion(*(references[f"motion_{name}"] for name in names)),
             who,
             tuple(cameras),
+            load_close_ups(folder / "close_ups.safetensors", len(cameras)),
         )
         manner, habit = (
             {k.removeprefix(part): v for k, v in identity.items() if k.startswith(part)}
@@ -163,6 +171,30 @@ class Actor:
         )
         skin = Skin(references["skin"], references["skin_known"])
         return Actor(who, renderer["texture"].float(), weights, windows, skin, style, about)
+
+
+def save_close_ups(path: Path, close_ups: tuple[CloseUp | None, ...]) -> None:
+    """One tensor of JPEG bytes a close-up, named by its reference; no file where there are none."""
+    path.unlink(missing_ok=True)
+    known = {str(i): one for i, one in enumerate(close_ups) if one is not None}
+    if known:
+        pictures = {
+            i: torch.frombuffer(bytearray(c.jpeg), dtype=torch.uint8) for i, c in known.items()
+        }
+        where = {i: [one.left, one.top, one.density] for i, one in known.items()}
+        save_tensors(path, PARTS["close_ups"], pictures, {"where": where})
+
+
+def load_close_ups(path: Path, count: int) -> tuple[CloseUp | None, ...]:
+    """What `save_close_ups` wrote, for so many references; older actors have none."""
+    if not path.exists():
+        return ()
+    pictures, header = load_tensors(path, PARTS["close_ups"])
+    where = header["where"]
+    return tuple(
+        CloseUp(pictures[i].numpy().tobytes(), *where[i]) if i in where else None
+        for i in map(str, range(count))
+    )
 
 
 def _tensors(part: Manner | Habit | None) -> dict[str, Tensor]:

@@ -99,15 +99,9 @@ def kept_references(windows: Windows, model: MorphableModel) -> Windows:
         [lip_positions(model, windows.motion.mouth), POSE_METRES * windows.motion.rotation], 1
     )
     pick = farthest_points(feature, REFERENCES)
-    inner = slice(MARGIN, -MARGIN)
-    return Windows(
-        windows.images[pick][..., inner, inner].contiguous(),
-        windows.corner[pick] + MARGIN,
-        windows.frame[pick],
-        windows.motion[pick],
-        windows.identity,
-        tuple(windows.crop_cameras[i] for i in pick.tolist()),
-    )
+    kept, inner = windows[pick.tolist()], slice(MARGIN, -MARGIN)
+    images = kept.images[..., inner, inner].contiguous()
+    return replace(kept, images=images, corner=kept.corner + MARGIN)
 
 
 def farthest_points(points: Float[Tensor, "N D"], count: int) -> Int[Tensor, " K"]:

@@ -84,7 +84,7 @@ def gathered(
     parts, first = [], 0
     grades = grades_of(takes, tracks, model, light)
     for take, track, wanted, grade in zip(takes, tracks, frames, grades, strict=True):
-        windows = gather_windows(take.clip, track, model, wanted, MARGIN)
+        windows = gather_windows(take.clip, track, model, wanted, MARGIN, closely=True)
         if grade is not None:
             windows = regraded(windows, model, grade)
         parts.append(replace(windows, frame=windows.frame + first))
@@ -133,4 +133,5 @@ def joined(parts: Sequence[Windows]) -> Windows:
         Motion(*(torch.cat(column) for column in motions)),
         parts[0].identity,
         tuple(camera for part in parts for camera in part.crop_cameras),
+        tuple(one for part in parts for one in part.close_ups or (None,) * len(part)),
     )

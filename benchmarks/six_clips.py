@@ -124,6 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         cases = [case for case in CASES if not job.only or case.clip in job.only]
         results = {case: measured(job, case) for case in cases}
         sections = [summary(results), *(section(job, c, r) for c, r in results.items())]
+        sections.append(large(results))
         if job.dub:
             sections.append(dubs(job, cases))
     except ToolkitError as error:
@@ -212,6 +213,35 @@ def section(job: Benchmark, case: Case, result: dict[str, Any]) -> str:
         f"frames judged speaking."
     )
     return table(case.name, about, [*rows, truth_row()])
+
+
+OWN_PIXELS = tuple(
+    (f"{area}_own_pixels", name)
+    for area in ("lower_face", "mouth")
+    for name in ("psnr", "ssim", "gmsd", "sharpness_ratio")
+)
+
+
+def large(results: dict[Case, dict[str, Any]]) -> str:
+    """Shots whose faces are much larger than the crops they are painted in, in their own pixels."""
+    lines = [
+        "## In the plate's own pixels",
+        "",
+        "Shots whose faces are at least 1.5 times as high as in the crops above: what a viewer of "
+        "the full picture sees.",
+        "",
+        "| shot | | PSNR | SSIM | GMSD | sharp | mouth PSNR | SSIM | GMSD | sharp |",
+        "|---|---" + "|---:" * len(OWN_PIXELS) + "|",
+    ]
+    for case, result in results.items():
+        for name in SYSTEMS:
+            values = [value(system(result, name), column) for column in OWN_PIXELS]
+            if all(v is not None for v in values):
+                cells = [
+                    shown(v, metric) for v, (_, metric) in zip(values, OWN_PIXELS, strict=True)
+                ]
+                lines.append(f"| {case.name} | {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def frames(clip: Clip, text: str) -> range:

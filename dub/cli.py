@@ -143,6 +143,8 @@ class Dub(Verb):
     """How many takes of the line: the expected one, and drawn ones beside it (OUT.take2 ...)."""
     seed: int = 0
     """Seed of the drawn takes; the same one gives the same takes."""
+    quality: Literal["draft", "final"] = "final"
+    """`draft` is faster on large faces: they are enlarged without the detail of their close-ups."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the mouth is rendered; tracking stays on the CPU."""
     json: bool = False
@@ -183,6 +185,8 @@ class Reenact(Verb):
     """The reenacted shot; .mkv is lossless (FFV1), .mp4 and .mov are H.264."""
     frames: Frames = None
     """Frames to reenact, A:B in seconds (0s:4s), frames (0:100) or timecode (tc:...)."""
+    quality: Literal["draft", "final"] = "final"
+    """`draft` is faster on large faces: they are enlarged without the detail of their close-ups."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the mouth is rendered; tracking stays on the CPU."""
     json: bool = False
@@ -303,7 +307,7 @@ def shot(verb: Dub | Reenact, speech: Path | None, **settings: Any) -> int:
     from media.clip import Clip
 
     frames = frames_of(Clip.open(verb.plate), verb.frames)
-    settings["device"] = resolve_device(verb.device).torch
+    settings |= {"device": resolve_device(verb.device).torch, "quality": verb.quality}
     job = Dubbing(verb.actor, verb.plate, verb.output, frames, speech, **settings)
     document = dub_shot(job, verb.reporter)
     for run in document["passed_through"]:

@@ -13,7 +13,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -45,6 +45,8 @@ from prior.person import Person, paint
 from prior.renderer import default_prior
 from render.engine import accelerated, best_engine
 
+Quality = Literal["draft", "final"]
+
 
 @dataclass(frozen=True)
 class Dubbing:
@@ -70,6 +72,8 @@ class Dubbing:
     """What is said, or a file of its sounds, see `direction.sounds_of`; heard unless told."""
     device: torch.device = CPU
     """Where the mouth is rendered; tracking stays on the CPU."""
+    quality: Quality = "final"
+    """`draft` leaves out the detail that large faces get from close-ups."""
 
 
 def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
@@ -86,7 +90,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     prior = default_prior()
     actor = Actor.load(job.actor, prior)
     model = default_model()
-    person = actor.person(model, prior)
+    person = actor.person(model, prior, closely=job.quality == "final")
     style, moves = actor.style, actor.windows.motion.mouth
     if job.style is not None:
         style, moves = style_of_clip(job.style, model, reporter)
@@ -241,6 +245,7 @@ def describe(
             "keep": list(job.keep),
             "take": job.take,
             "seed": job.seed,
+            "quality": job.quality,
             "words": job.words,
             "style": job.style and {"file": job.style.name, "sha256": file_hash(job.style)},
         },

@@ -1,7 +1,8 @@
 """Measure systems against the true frames of a shot they were to reproduce.
 
 A system is a stream of full frames, one for each of the plate's. Everything is measured in the
-face crop (a face 192 pixels high, as in a 256 crop), in windows around the lower face.
+face crop (a face 192 pixels high, as in a 256 crop), in windows around the lower face; pictures of
+a plate whose face is much larger also in its own pixels.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,9 +17,10 @@ from evaluate.metrics.grain import grain_ratios
 from evaluate.metrics.lips import leak_share, lmd_px256, mouth_opening, opening_corr
 from evaluate.metrics.lips import opening_mae_px256 as opening_mae
 from evaluate.metrics.open_mouth import mouth_inside, teeth_show
-from evaluate.metrics.picture import box_mask, mouth_box, score_pictures
+from evaluate.metrics.picture import PictureCurves, box_mask, mouth_box, score_pictures
 from evaluate.metrics.sync import measure_sync
 from evaluate.metrics.temporal import flicker_ratio, outside_max_diff, seam_ratio
+from evaluate.own_pixels import FRAMES, mean_scores, score_own_pixels
 from face3d.landmarks import COUNT, FaceMesh
 from face3d.mask import sweep_covering, swept_mask
 from face3d.morphable import MorphableModel
@@ -26,6 +28,7 @@ from face3d.track import Crop, Track
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image, cut, window_corner
 from media.audio import Audio
 from media.frame import Frame
+from prior.close_up import WORTH
 
 CROP_PIXELS = 256.0
 """Landmarks are measured in face crops whose faces are 192 pixels high: a 256 crop's scale."""
@@ -40,6 +43,7 @@ class Seen:
 
     windows: list[UInt8[np.ndarray, "h w 3"]] = field(default_factory=list)
     landmarks: list[Float[np.ndarray, "478 2"]] = field(default_factory=list)
+    own_pixels: list[dict[str, PictureCurves]] = field(default_factory=list)
     outside: float = 0.0
 
 
@@ -66,6 +70,7 @@ def collect(
     streams: dict[str, Iterator[Frame]] = {name: iter(s) for name, s in systems.items()}
     truth, seen = Seen(), {name: Seen() for name in streams}
     outer, corners = [], []
+    every = -(-len(track) // FRAMES)
     meshes = {name: FaceMesh() for name in ("truth", *streams)}
     for i, frame in enumerate(plate):
         crop = track.crop(i)
@@ -77,6 +82,7 @@ def collect(
         outer.append(mask)
         corners.append((left, top))
         inside = mask_in_frame(mask, crop, left, top, frame)
+        closely = crop.scale * WORTH < 1 and bool(track.valid[i]) and i % every == 0
         for name, stream in (("truth", None), *streams.items()):
             shown = frame if stream is None else next(stream)
             into = truth if stream is None else seen[name]
@@ -89,6 +95,9 @@ def collect(
             if stream is not None:
                 worst = outside_max_diff(shown.planes, frame.planes, inside)
                 into.outside = max(into.outside, worst)
+            if stream is not None and closely:
+                place = (truth.landmarks[i], crop, left, top)
+                into.own_pixels.append(score_own_pixels(shown.rgb, frame.rgb, mask, *place))
     for mesh in meshes.values():
         mesh.close()
     return Shot(truth, seen, np.stack(outer), corners, track.valid.numpy())
@@ -122,12 +131,14 @@ def figures(shot: Shot, name: str, fps: Any, sound: Audio | None) -> dict[str, A
     known = valid & np.isfinite(true_opening)
     inside = mouth_inside(theirs - corner, *true.shape[1:3])
     teeth = known & teeth_show(true, inside, boxes)
+    own = mean_scores(seen.own_pixels) if seen.own_pixels else {}
     return {
         "frames": int(valid.sum()),
         "lower_face": asdict(score_pictures(made, true, shot.outer, valid)),
         "mouth": asdict(score_pictures(made, true, boxes, known)),
         "open_mouth": asdict(score_pictures(made, true, inside, teeth))
         | {"frames_with_teeth": int(teeth.sum())},
+        **{f"{area}_own_pixels": asdict(scores) for area, scores in own.items()},
         "landmarks": {
             "lmd_px256": lmd_px256(ours[known], theirs[known], CROP_PIXELS),
             "opening_corr": opening_corr(opening[known], true_opening[known]),

@@ -59,6 +59,8 @@ GROUP_TITLES = {
     "frames": "Whole frame",
     "lower_face": "Lower face",
     "mouth": "Mouth",
+    "lower_face_own_pixels": "Lower face, in the plate's own pixels",
+    "mouth_own_pixels": "Mouth, in the plate's own pixels",
     "open_mouth": "Inside of the open mouth, where teeth show",
     "landmarks": "Landmarks",
     "sync": "Sync",

@@ -86,6 +86,30 @@ def window_corner(
     return [(int(x), int(y)) for x, y in corner]
 
 
+@dataclass(frozen=True)
+class Patch:
+    """A rectangle of a frame's own pixels; it may leave the frame."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @staticmethod
+    def around(crop: Crop, left: int, top: int, width: int, height: int) -> "Patch":
+        """The one around a window of a crop, which is given in the crop's pixels."""
+        return Patch(
+            int(np.floor(crop.left + left / crop.scale)),
+            int(np.floor(crop.top + top / crop.scale)),
+            int(np.ceil(width / crop.scale)) + 2,
+            int(np.ceil(height / crop.scale)) + 2,
+        )
+
+    def camera(self, full: Camera) -> Camera:
+        """The patch's part of the camera that saw the whole frame."""
+        return full.cropped(self.left, self.top, 1.0, self.width, self.height)
+
+
 def crop_image(rgb: UInt8[np.ndarray, "H W 3"], crop: Crop) -> UInt8[np.ndarray, "P P 3"]:
     """The crop of a frame, black beyond its borders, at the crop's own resolution."""
     height, width = rgb.shape[:2]

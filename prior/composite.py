@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from face3d.track import Crop
+from face3d.view import Patch
 from media.frame import Frame
 
 FEATHER_PIXELS = 7
@@ -16,13 +17,18 @@ FEATHER_PIXELS = 7
 
 @dataclass(frozen=True)
 class Painted:
-    """A painted window: colours 0 to 255, its matte, and its left and top in the crop."""
+    """A painted window: colours 0 to 255, its matte, and its left and top in the crop.
+
+    `fine` is the same picture in the plate's own pixels, on `Patch.around` the window, where it was
+    painted finer than the crop.
+    """
 
     rgb: Float[np.ndarray, "h w 3"]
     matte: Float[np.ndarray, "h w"]
     left: int
     top: int
     crop: Crop
+    fine: Float[np.ndarray, "H W 3"] | None = None
 
 
 def matte_of(mask: np.ndarray) -> Float[np.ndarray, "h w"]:
@@ -42,31 +48,38 @@ Grained = Callable[[int, int], Float[np.ndarray, "h w"]]
 
 def pasted(frame: Frame, painted: Painted, grain: Grained | None = None) -> Frame:
     """The frame with a painted window blended into its own planes, and grain on it."""
-    crop, scale = painted.crop, painted.crop.scale
-    height, width = painted.matte.shape
-    left = int(np.floor(crop.left + painted.left / scale))
-    top = int(np.floor(crop.top + painted.top / scale))
-    wide, high = int(np.ceil(width / scale)) + 2, int(np.ceil(height / scale)) + 2
+    crop, left, top = painted.crop, painted.left, painted.top
+    patch = Patch.around(crop, left, top, *painted.matte.shape[::-1])
+    colours = painted.fine
+    if colours is None:
+        window = np.ascontiguousarray(painted.rgb, np.float32)
+        if crop.scale > 1.5:
+            window = cv2.GaussianBlur(window, (0, 0), 0.4 * crop.scale)
+        colours = enlarged(window, crop, left, top)
+    if grain is not None:
+        colours = colours + grain(patch.height, patch.width)[..., None]
+    matte = enlarged(painted.matte, crop, left, top, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+    coded = np.clip(np.round(colours), 0, 255).astype(np.uint8)
+    return frame.composited(coded, matte.clip(0, 1), patch.left, patch.top)
+
+
+def enlarged(
+    window: Float[np.ndarray, "h w *C"],
+    crop: Crop,
+    left: int,
+    top: int,
+    method: int = cv2.INTER_CUBIC,
+    border: int = cv2.BORDER_REPLICATE,
+) -> Float[np.ndarray, "H W *C"]:
+    """A crop's window, whose corner is (left, top), in the plate's own pixels: the whole patch
+    around it."""
+    patch, scale = Patch.around(crop, left, top, *window.shape[1::-1]), crop.scale
     # warpAffine counts from pixel centres: half a pixel is taken off on both sides.
     back = np.array(
         [
-            [scale, 0, (left + 0.5 - crop.left) * scale - painted.left - 0.5],
-            [0, scale, (top + 0.5 - crop.top) * scale - painted.top - 0.5],
+            [scale, 0, (patch.left + 0.5 - crop.left) * scale - left - 0.5],
+            [0, scale, (patch.top + 0.5 - crop.top) * scale - top - 0.5],
         ]
     )
-    colours = np.ascontiguousarray(painted.rgb, np.float32)
-    if scale > 1.5:
-        colours = cv2.GaussianBlur(colours, (0, 0), 0.4 * scale)
-    inverse = cv2.WARP_INVERSE_MAP
-    patch = cv2.warpAffine(
-        colours,
-        back,
-        (wide, high),
-        flags=cv2.INTER_CUBIC | inverse,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    if grain is not None:
-        patch = patch + grain(high, wide)[..., None]
-    matte = cv2.warpAffine(painted.matte, back, (wide, high), flags=cv2.INTER_LINEAR | inverse)
-    coded = np.clip(np.round(patch), 0, 255).astype(np.uint8)
-    return frame.composited(coded, matte.clip(0, 1), left, top)
+    size, flags = (patch.width, patch.height), method | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(window, back, size, flags=flags, borderMode=border)

@@ -8,6 +8,7 @@ kept: they follow from the track.
 import io
 import json
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion, Track
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image, cut, window_corner
 from media.footage import Footage
+from prior.close_up import CloseUp, close_up
 
 SOUND_HERTZ = 16000
 
@@ -39,6 +41,7 @@ class Windows:
     """Lower-face windows of `N` frames of one person's clip, and how each was seen.
 
     `corner` [N 2] is a window's left and top in the crop of its shot; `frame` counts in the clip.
+    `close_ups`: one a window, None where the crop shows all there is; or none were gathered.
     """
 
     images: UInt8[Tensor, "N 3 H W"]
@@ -47,9 +50,23 @@ class Windows:
     motion: Motion
     identity: Identity
     crop_cameras: tuple[Camera, ...]
+    close_ups: tuple[CloseUp | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __getitem__(self, pick: Sequence[int]) -> "Windows":
+        """Some of the windows."""
+        at = torch.tensor(pick, dtype=torch.int64)
+        return Windows(
+            self.images[at],
+            self.corner[at],
+            self.frame[at],
+            self.motion[at],
+            self.identity,
+            tuple(self.crop_cameras[i] for i in pick),
+            tuple(self.close_ups[i] for i in pick) if self.close_ups else (),
+        )
 
     def camera(self, index: int, dx: int = 0, dy: int = 0, margin: int = 0) -> Camera:
         """The camera of a window, less a margin on all sides and shifted by (dx, dy)."""
@@ -66,11 +83,15 @@ def gather_windows(
     model: MorphableModel,
     frames: np.ndarray,
     margin: int = 0,
+    closely: bool = False,
 ) -> Windows:
-    """Windows of the given valid frames (clip numbers) of a track, streamed from the clip."""
+    """Windows of the given valid frames (clip numbers) of a track, streamed from the clip.
+
+    `closely` also takes their close-ups, without the margin.
+    """
     width, height = WINDOW_WIDTH + 2 * margin, WINDOW_HEIGHT + 2 * margin
     wanted = {int(f) for f in frames}
-    images, corners, cameras = [], [], []
+    images, corners, cameras, close_ups = [], [], [], []
     for frame in clip.frames(range(int(min(wanted)), int(max(wanted)) + 1)):
         if frame.index not in wanted:
             continue
@@ -83,6 +104,9 @@ def gather_windows(
         images.append(torch.from_numpy(window.transpose(2, 0, 1).copy()))
         corners.append((left, top))
         cameras.append(camera)
+        if closely:
+            inner = (left + margin, top + margin, WINDOW_WIDTH, WINDOW_HEIGHT)
+            close_ups.append(close_up(frame.rgb, crop, *inner))
     order = torch.tensor(sorted(wanted))
     return Windows(
         torch.stack(images),
@@ -91,6 +115,7 @@ def gather_windows(
         track.motion[order - track.start],
         track.identity,
         tuple(cameras),
+        tuple(close_ups),
     )
 
 
@@ -112,16 +137,7 @@ class Sample:
 
     def __getitem__(self, pick: list[int]) -> "Sample":
         """Some of the windows, with all of the sound."""
-        windows, at = self.windows, torch.tensor(pick)
-        fewer = Windows(
-            windows.images[at],
-            windows.corner[at],
-            windows.frame[at],
-            windows.motion[at],
-            windows.identity,
-            tuple(windows.crop_cameras[i] for i in pick),
-        )
-        return Sample(fewer, self.sound, self.about)
+        return Sample(self.windows[pick], self.sound, self.about)
 
 
 def encode_sample(sample: Sample, quality: int = LOSSLESS) -> dict[str, bytes]:

@@ -15,14 +15,17 @@ from core.device import on_device
 from face3d.mask import MARGIN_PIXELS, covered_mask, grown, sweep_covering
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion, Track, camera_vertices
-from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image, cut, window_corner
+from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, Patch, crop_image, cut, window_corner
 from media.frame import Frame
-from prior.bank import ReferenceBank, choose_references, distances
+from prior.bank import ReferenceBank, choose_references, distances, pixels_in_reference
+from prior.close_up import WORTH, CloseUp
 from prior.composite import FEATHER_PIXELS, Painted, matte_of
 from prior.conditions import Conditions, observe
+from prior.detail import Lender, detailed
 from prior.grade import Grade
 from prior.skin import Skin
 from render.deferred import STRIDE
+from render.fragments import rasterize
 from render.neural_texture import NeuralTexture
 
 BATCH = 4
@@ -31,7 +34,7 @@ BATCH = 4
 @dataclass(frozen=True)
 class Person:
     """Face model, identity, texture, network (a `DeferredRenderer`, or what runs one faster),
-    reference frames and skin of one person."""
+    reference frames and skin of one person; their close-ups where detail is to come from them."""
 
     model: MorphableModel
     identity: Identity
@@ -39,6 +42,7 @@ class Person:
     texture: NeuralTexture
     bank: ReferenceBank
     skin: Skin
+    close_ups: tuple[CloseUp | None, ...] = ()
 
 
 def paint(
@@ -146,15 +150,64 @@ def _paint_batch(
             made = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
         else:
             made = seen.render(person.renderer, person.texture)
-        made = made if grade is None else grade.to_plate(made.clamp(-1, 1), seen.uv)
-    rgb = _coded(made)
+        made = made.clamp(-1, 1)
+        final = made if grade is None else grade.to_plate(made, seen.uv)
+    rgb = _coded(final)
     picked = torch.tensor([i for i, _ in group])
     covered = repainted(person, [track.motion[picked], motion[picked.to(made.device)]], cameras)
     covered &= seen.outer[:, 0] > 0
+    fine: list[np.ndarray | None] = [None] * len(group)
+    if any(person.close_ups) and track.crop(group[0][0]).scale * WORTH < 1:
+        contrast = contrast_of(grade, made, seen.uv)
+        for k, (i, _) in enumerate(group):
+            lenders = lenders_of(person, seen[k : k + 1], track, motion, chosen[i], i, corners[k])
+            fine[k] = detailed(
+                rgb[k], _coded(made)[k], contrast[k], lenders, track.crop(i), *corners[k]
+            )
     return {
-        i: Painted(rgb[k], matte_of(covered[k].cpu().numpy()), *corners[k], track.crop(i))
+        i: Painted(rgb[k], matte_of(covered[k].cpu().numpy()), *corners[k], track.crop(i), fine[k])
         for k, (i, _) in enumerate(group)
     }
+
+
+def contrast_of(
+    grade: Grade | None, made: Float[Tensor, "B 3 H W"], uv: Float[Tensor, "B 2 H W"]
+) -> Float[np.ndarray, "B H W 3"]:
+    """What a small difference in the actor's grade becomes in the plate's."""
+    if grade is None:
+        return np.ones((len(made), *made.shape[-2:], 3), np.float32)
+    step = 0.02
+    above, below = (grade.to_plate(made + way * step, uv) for way in (1, -1))
+    return ((above - below) / (2 * step)).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def lenders_of(
+    person: Person,
+    seen: Conditions,
+    track: Track,
+    motion: Motion,
+    chosen: Int[Tensor, "2"],
+    index: int,
+    corner: tuple[int, int],
+) -> list[Lender]:
+    """The references of a frame that have close-ups, brought into the plate's own pixels."""
+    height, width = seen.plate.shape[-2:]
+    patch = Patch.around(track.crop(index), *corner, width, height)
+    camera = patch.camera(track.camera)
+    vertices = camera_vertices(person.model, person.identity, motion[index : index + 1])
+    clip = camera.clip_from_camera(vertices)
+    fragments = rasterize(clip, person.model.triangles, patch.height, patch.width)
+    hidden = fragments.face[0] < 0
+    lenders = []
+    for k, pick in enumerate(chosen):
+        if (close_up := person.close_ups[int(pick)]) is None:
+            continue
+        xy = pixels_in_reference(fragments, person.bank, pick[None], person.model.triangles)[0]
+        place = xy.permute(1, 2, 0).masked_fill(hidden[..., None], torch.nan)
+        reference = seen.references[:, k]
+        shown = reference[0, 3].cpu().numpy()
+        lenders.append(Lender(close_up, place.cpu().numpy(), _coded(reference[:, :3])[0], shown))
+    return lenders
 
 
 def repainted(

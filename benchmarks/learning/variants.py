@@ -126,11 +126,4 @@ def fewer(windows: Windows, count: int | None) -> Windows:
         return windows
     mouth = windows.motion.mouth
     pick = (mouth - mouth.mean(0)).norm(dim=1).topk(count, largest=False).indices
-    return Windows(
-        windows.images[pick],
-        windows.corner[pick],
-        windows.frame[pick],
-        windows.motion[pick],
-        windows.identity,
-        tuple(windows.crop_cameras[i] for i in pick.tolist()),
-    )
+    return windows[pick.tolist()]

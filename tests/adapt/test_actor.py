@@ -16,6 +16,7 @@ from adapt.takes import joined
 from core.errors import InputError
 from face3d.morphable import default_model
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH
+from prior.close_up import CloseUp
 from prior.corpus import Windows
 from prior.manner import Manner, plain_manner
 from prior.renderer import RendererPrior, default_prior, untrained
@@ -84,6 +85,24 @@ def test_an_actor_survives_the_folder(tmp_path: Path) -> None:
         assert torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other
     assert (again.style.source, again.style.lag_frames) == ("clip.mp4", 1.25)
     assert (again.about["ticket"], again.about["seed"]) == ("t", 3)
+
+
+def test_close_ups_survive_beside_references_that_have_none(tmp_path: Path) -> None:
+    """Kills close-ups that move to their neighbours when one is missing, a draft that uses them,
+    and a folder that keeps those of the actor it held before."""
+    actor = learned()
+    close_ups = (CloseUp(b"one", 0.5, -0.25, 2.5), None, CloseUp(b"three", 0, 0, 1.75), None)
+    rich = replace(actor, windows=replace(actor.windows, close_ups=close_ups))
+    rich.save(tmp_path / "ann", PRIOR)
+    again = Actor.load(tmp_path / "ann", PRIOR)
+    assert again.windows.close_ups == close_ups
+    assert again.person(MODEL, PRIOR).close_ups == close_ups
+    assert again.person(MODEL, PRIOR, closely=False).close_ups == ()
+    assert rich.windows[[2, 1]].close_ups == (close_ups[2], None)
+    both = joined([rich.windows, actor.windows])
+    assert both.close_ups == (*close_ups, None, None, None, None)
+    actor.save(tmp_path / "ann", PRIOR)
+    assert Actor.load(tmp_path / "ann", PRIOR).windows.close_ups == ()
 
 
 def test_an_actor_that_was_saved_renders_like_the_one_that_was_not(tmp_path: Path) -> None:
