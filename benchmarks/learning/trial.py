@@ -47,8 +47,8 @@ from prior.renderer import RendererPrior, default_prior, untrained
 from prior.train_renderer import RendererTraining
 
 SEEDS = (0, 1, 2)
-FIRST = (4.0, 2.0, 16.0)
-"""Seconds of footage that the claims are about: their grid is complete first."""
+FIRST = (4.0, 1.0, 16.0)
+"""Seconds of footage that say most, and so come first."""
 
 METHOD = 4
 """Raise it when `personalise` learns otherwise: results of the former way are not read again."""
@@ -99,11 +99,14 @@ def in_order(cpu_seconds: float) -> Iterator[Trial]:
 
     rest = tuple(length for length in SECONDS if length not in FIRST)
     yield from cells(0, FIRST, CURVE)
-    yield from cells(0, (SHUT_SECONDS,), SHUT)
-    yield from cells(0, FIRST[:1], ABLATIONS)
+    yield from cells(0, FIRST[:1], ABLATIONS[:1])
     yield from cells(0, rest, CURVE)
     for seed in SEEDS[1:]:
-        yield from cells(seed, FIRST + rest, CURVE)
+        yield from cells(seed, FIRST[:1], CURVE)
+    yield from cells(0, FIRST[:1], ABLATIONS[1:])
+    yield from cells(0, (SHUT_SECONDS,), SHUT)
+    for seed in SEEDS[1:]:
+        yield from cells(seed, FIRST[1:] + rest, CURVE)
 
 
 def run(trial: Trial, library: Library) -> dict[str, Any] | None:

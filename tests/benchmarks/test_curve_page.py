@@ -70,7 +70,7 @@ def test_the_seconds_that_matter_come_first_and_all_is_there_once() -> None:
     """Kills a grid whose claims are only known at its end, and trials run twice."""
     trials = list(in_order(40.0))
     first = 3 * len(SUBJECTS) * len(CURVE)
-    assert {t.seconds for t in trials[:first]} == {2.0, 4.0, 16.0}
+    assert {t.seconds for t in trials[:first]} == {1.0, 4.0, 16.0}
     assert {t.seed for t in trials[:first]} == {0}
     assert len(trials) == len(set(trials))
     learned = [t for t in trials if t.variant in ("prior", "no prior")]
