@@ -106,12 +106,13 @@ class Frame:
 
     def composited(
         self,
-        rgb: UInt8[ndarray, "h w 3"],
+        rgb: Float32[ndarray, "h w 3"] | UInt8[ndarray, "h w 3"],
         matte: Float32[ndarray, "h w"],
         left: int,
         top: int,
     ) -> "Frame":
-        """This frame with `rgb` laid over it where `matte` (0 to 1) says, in its own planes.
+        """This frame with `rgb` (0 to 255, fractions count where samples have more than eight bits)
+        laid over it where `matte` (0 to 1) says, in its own planes.
 
         The patch's first pixel lands on (left, top) and may overhang the picture. Luma is blended
         by the matte. A chroma sample is blended by the mean matte of the pixels it covers, towards

@@ -59,7 +59,7 @@ def pasted(frame: Frame, painted: Painted, grain: Grained | None = None) -> Fram
     if grain is not None:
         colours = colours + grain(patch.height, patch.width)[..., None]
     matte = enlarged(painted.matte, crop, left, top, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
-    coded = np.clip(np.round(colours), 0, 255).astype(np.uint8)
+    coded = np.clip(colours, 0, 255).astype(np.float32)  # unrounded: plates may have ten bits
     return frame.composited(coded, matte.clip(0, 1), patch.left, patch.top)
 
 

@@ -127,3 +127,17 @@ def test_the_matte_rises_from_the_border_and_stays_inside() -> None:
     depth = np.arange(1, FEATHER_PIXELS + 1) / FEATHER_PIXELS
     np.testing.assert_allclose(profile, depth**2 * (3 - 2 * depth), atol=0.03)
     assert matte_of(np.zeros((5, 5))).max() == 0
+
+
+def test_a_ten_bit_plate_gets_no_eight_bit_patch() -> None:
+    """Kills a patch rounded to 8 bits: a slow ramp would lie in bands four codes wide on a plate of
+    ten bits."""
+    fmt = pixel_format("yuv444p10le")
+    planes = tuple(np.full((200, 240), 512, np.uint16) for _ in range(3))
+    frame = Frame(0, 0, planes, fmt, Colour())
+    ramp = np.linspace(100, 104, 96)[:, None, None] * np.ones((1, 96, 3))
+    crop = Crop(60, 50, 160, 160)
+    painted = Painted(ramp.astype(np.float32), matte_of(np.ones((96, 96))), 20, 30, crop)
+    luma = pasted(frame, painted).planes[0][100:160, 120]
+    assert len(np.unique(luma)) > 7
+    assert np.abs(np.diff(luma.astype(int))).max() <= 1
