@@ -251,7 +251,7 @@ def _rows(plane: VideoPlane, dtype: DTypeLike) -> ndarray:
 def planes_of_rgb(
     rgb: Float32[ndarray, "h w 3"] | UInt8[ndarray, "h w 3"], pixels: PixelFormat, colour: Colour
 ) -> tuple[Float32[ndarray, "h w"], ...]:
-    """The colour planes of `rgb` (0 to 255) in the codes of `pixels`: unrounded, chroma at full size.
+    """The colour planes of `rgb` (0 to 255) in the codes of `pixels`: unrounded; chroma in full.
 
     `colour` must be resolved. ITU-T H.273, section 8.3.
     """
