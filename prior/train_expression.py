@@ -4,7 +4,6 @@ Every batch, and what dropout drops, follows from the seed and the step, so a re
 the weights of an uninterrupted one.
 """
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -49,7 +48,7 @@ class ExpressionConfig:
     """Networks of an ensemble; each is a training of its own with the next seed."""
     takes: int = 6
     """Takes of each example beside itself, see `speech_corpus.heard_corpus`."""
-    steps: int = 450
+    steps: int = 500
     batch: int = 24
     outputs: int = 2 * CLOCK
     """Moments of a window that are learned from."""
@@ -66,19 +65,34 @@ class ExpressionConfig:
     closure: float = 3.0
     coefficient: float = 0.1
     """Keeps coefficients that hardly move the lips where the truth has them."""
+    equality: float = 0.5
+    """Power of how much less than others a person moves with which their errors count more."""
     gradient_limit: float = 1.0
+    memory: float = 0.99
+    """Share of what the network was before that its running average keeps at each step."""
     save_every: int = 200
     seed: int = 0
 
 
 class Learner(nn.Module):
-    """What training changes: the network and each person's manner."""
+    """What training changes: the network, its running average, and each person's manner.
+
+    The average is what ships: it follows people never heard better than any one step's network.
+    """
 
     def __init__(self, config: ExpressionConfig, people: int) -> None:
         super().__init__()
         self.network = ExpressionNetwork(config.shape, config.dropout)
+        self.average = ExpressionNetwork(config.shape).requires_grad_(False)
         self.people = nn.Embedding(people, config.shape.style)
         nn.init.normal_(self.people.weight, std=0.3)
+
+    @torch.no_grad()
+    def remember(self, memory: float) -> None:
+        """Move the average towards the network."""
+        pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
+        for average, now in pairs:
+            average.lerp_(now, 1 - memory)
 
 
 def train_expression(
@@ -93,17 +107,18 @@ def train_expression(
         torch.manual_seed(config.seed)
         learner = Learner(config, len(corpus.people))
     set_scales(learner.network, corpus)
-    optimiser = torch.optim.AdamW(learner.parameters(), config.rate, weight_decay=config.decay)
+    learner.average.load_state_dict(learner.network.state_dict())
+    optimiser = new_optimiser(learner, config)
     done = 0
     if checkpoint.exists():
         done = load_checkpoint(checkpoint, learner, optimiser, training_of(corpus, config))
-    judge = Judge(default_model(), config)
+    judge = Judge(default_model(), config, equal_say(corpus, config.equality))
     begin = time.monotonic()
     for step in range(done, config.steps):
         seed = config.seed * 1_000_003 + step
         batch = draw_batch(corpus, config.batch, config.outputs, CONTEXT, STRIDE, seed)
         for group in optimiser.param_groups:
-            group["lr"] = config.rate * schedule(step, config)
+            group["lr"] = config.rate * min(1, (step + 1) / config.warm_up)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             told = torch.rand(config.batch, 1) >= config.forget_person
@@ -120,6 +135,8 @@ def train_expression(
         loss.backward()
         nn.utils.clip_grad_norm_(learner.parameters(), config.gradient_limit)
         optimiser.step()
+        # A running average would remember for long how the network was initialised.
+        learner.remember(min(config.memory, (step + 1) / (step + 10)))
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
             save_checkpoint(checkpoint, learner, optimiser, step + 1, training_of(corpus, config))
         figures = {name: float(value.detach()) for name, value in terms.items()}
@@ -144,12 +161,9 @@ def training_of(corpus: SpeechCorpus, config: ExpressionConfig) -> dict[str, Any
     return {"config": asdict(config), "people": list(corpus.people)}
 
 
-def schedule(step: int, config: ExpressionConfig) -> float:
-    """Linear warm-up, then half a cosine down to 0."""
-    if step < config.warm_up:
-        return (step + 1) / config.warm_up
-    share = (step - config.warm_up) / max(1, config.steps - config.warm_up)
-    return 0.5 * (1 + math.cos(math.pi * share))
+def new_optimiser(learner: Learner, config: ExpressionConfig) -> torch.optim.AdamW:
+    changed = [p for p in learner.parameters() if p.requires_grad]
+    return torch.optim.AdamW(changed, config.rate, weight_decay=config.decay)
 
 
 def set_scales(network: ExpressionNetwork, corpus: SpeechCorpus) -> None:
@@ -159,30 +173,50 @@ def set_scales(network: ExpressionNetwork, corpus: SpeechCorpus) -> None:
     network.scale.copy_(heard.std(0).clamp_min(0.1))
 
 
-@dataclass(frozen=True)
+@torch.no_grad()
+def equal_say(corpus: SpeechCorpus, equality: float) -> Float[Tensor, "P"]:
+    """Weights of people's errors, 1 on average: less for who opens the mouth wider than others."""
+    basis = mouth_point_basis(default_model())
+    seen: dict[int, list[Tensor]] = defaultdict(list)
+    for u in corpus.recorded():
+        seen[u.person].append(u.mouth[u.known])
+    moved = []
+    for person in range(len(corpus.people)):
+        mouths = torch.cat(seen[person])
+        mean = mouths.mean(0).expand_as(mouths)
+        moved.append(point_error(mouths[None], mean[None], basis).mean())
+    weights = torch.stack(moved).clamp_min(1e-3) ** -equality
+    return weights / weights.mean()
+
+
+@dataclass(frozen=True, eq=False)
 class Judge:
-    """Weighs the losses of a batch."""
+    """Weighs the losses of a batch; each person's errors by their `say`, nobody's by 1."""
 
     model: MorphableModel
     config: ExpressionConfig
+    say: Float[Tensor, "P"]
 
     def terms(self, predicted: Float[Tensor, "B T M"], batch: Batch) -> dict[str, Tensor]:
         """Each weighted term, averaged over the moments whose truth is known."""
         basis = mouth_point_basis(self.model)
         heard, seen = (mouth_opening(self.model, m) for m in (predicted, batch.mouth))
-        both = batch.known[:, 1:] & batch.known[:, :-1]
+        speaks = batch.person != NOBODY
+        say = torch.where(speaks, self.say[batch.person.clamp_min(0)], 1.0)[:, None]
+        known = batch.known * say
+        both = (batch.known[:, 1:] & batch.known[:, :-1]) * say
+        apart = (predicted - batch.mouth).square()
         c = self.config
         return {
-            "point": c.point * _mean(point_error(predicted, batch.mouth, basis), batch.known),
+            "point": c.point * _mean(point_error(predicted, batch.mouth, basis), known),
             "velocity": c.velocity * _mean(velocity_error(predicted, batch.mouth, basis), both),
-            "closure": c.closure * _mean(closure_error(heard, seen), batch.known),
-            "coefficient": c.coefficient
-            * _mean((predicted - batch.mouth).square().mean(-1), batch.known),
+            "closure": c.closure * _mean(closure_error(heard, seen), known),
+            "coefficient": c.coefficient * _mean(apart.mean(-1), known),
         }
 
 
-def _mean(values: Float[Tensor, "B T"], known: Tensor) -> Tensor:
-    return (values * known).sum() / known.sum().clamp_min(1)
+def _mean(values: Float[Tensor, "B T"], weights: Float[Tensor, "B T"]) -> Tensor:
+    return (values * weights).sum() / weights.sum().clamp_min(1e-3)
 
 
 def save_checkpoint(
@@ -226,7 +260,7 @@ def load_checkpoint(
 def load_learner(path: Path, config: ExpressionConfig, corpus: SpeechCorpus) -> Learner:
     """The learner that a checkpoint holds."""
     learner = Learner(config, len(corpus.people))
-    optimiser = torch.optim.AdamW(learner.parameters())
+    optimiser = new_optimiser(learner, config)
     load_checkpoint(path, learner, optimiser, training_of(corpus, config))
     return learner.eval()
 
@@ -237,7 +271,7 @@ def finished(
 ) -> ExpressionModel:
     """The trained networks with the average manner of the people of `corpus` as recorded."""
     face = default_model()
-    network = Ensemble([learner.network.eval() for learner in learners])
+    network = Ensemble([learner.average.eval() for learner in learners])
     plain = ExpressionModel(network, plain_manner(face), about)
     heard: dict[int, list[Tensor]] = defaultdict(list)
     seen: dict[int, list[Tensor]] = defaultdict(list)

@@ -15,7 +15,9 @@ from prior.speech import SpeechFeatures
 from prior.speech_corpus import Batch, SpeechCorpus, SpeechExample, Utterance
 from prior.train_expression import (
     ExpressionConfig,
+    Learner,
     cut_short,
+    equal_say,
     finished,
     load_learner,
     train_expression,
@@ -88,6 +90,37 @@ def test_a_mouth_that_follows_loudness_is_learned(tmp_path: Path) -> None:
     a, b = (mouth_opening(default_model(), m) for m in (heard, unheard.mouth[::2]))
     assert float(torch.corrcoef(torch.stack([a, b]))[0, 1]) > 0.8
     assert 0.75 < float(a.std() / b.std()) < 1.3
+
+
+def test_what_ships_is_the_running_average(tmp_path: Path) -> None:
+    """Kills the last step's network in its place, an average that runs the other way, and one that
+    the optimiser decays."""
+    corpus = made_up_corpus()
+    torch.manual_seed(0)
+    learner = Learner(CONFIG, 2)
+    before = learner.average.mouth.weight.clone()
+    learner.network.mouth.weight.data += 1
+    learner.remember(0.75)
+    now = learner.network.mouth.weight
+    assert torch.allclose(learner.average.mouth.weight, 0.25 * now + 0.75 * before)
+    list(train_expression(corpus, CONFIG, tmp_path / "run.safetensors"))
+    trained = load_learner(tmp_path / "run.safetensors", CONFIG, corpus)
+    shipped = finished([trained], corpus, {}).network.members[0]
+    assert torch.equal(shipped.mouth.weight, trained.average.mouth.weight)
+    assert not torch.equal(shipped.mouth.weight, trained.network.mouth.weight)
+    assert float(shipped.mouth.weight.norm()) > 0.2 * float(trained.network.mouth.weight.norm())
+
+
+def test_who_moves_twice_as_far_counts_half() -> None:
+    """Kills variances for deviations, weights upside down, and weights that change the rate."""
+    corpus = made_up_corpus()
+    for u in corpus.utterances:
+        if u.person == 1:
+            u.mouth.copy_(2 * corpus.utterances[int(u.example.sound.name) - 1].mouth)
+    say = equal_say(corpus, 0.5)
+    assert abs(float(say.mean()) - 1) < 1e-6
+    assert abs(float(say[0] / say[1]) - 2) < 1e-3
+    assert torch.equal(equal_say(corpus, 0.0), torch.ones(2))
 
 
 def test_a_live_window_knows_nothing_past_its_look_ahead() -> None:
