@@ -197,6 +197,30 @@ class Reenact(Verb):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Review(Verb):
+    """Show a dubbed shot beside its plate on one page: wipe, difference, sound, what to look at."""
+
+    dub: Positional[Path]
+    """What `redub dub` or `redub reenact` wrote, with its sidecar beside it."""
+    plate: Path | None = None
+    """The shot that was dubbed; looked for beside the dub and in this folder unless told."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """The page; DUB.review.html unless told."""
+    strict: bool = False
+    """End with exit code 4 when a check fails; the page is written all the same."""
+    json: bool = False
+    """Print the findings as JSON."""
+
+    def run(self) -> int:
+        from dub.review import Review as Job
+        from dub.review import printed, review_shot
+
+        job = Job(self.dub, self.plate, self.output, self.strict)
+        print_result(review_shot(job, self.reporter), self.json, printed)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluate(Verb):
     """Measure an actor on a shot against its true frames, beside baselines."""
 
@@ -282,6 +306,7 @@ Verbs = (
     | Annotated[Dub, subcommand("dub")]
     | Annotated[Reenact, subcommand("reenact")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Review, subcommand("review")]
     | Annotated[Bench, subcommand("bench")]
     | Annotated[PriorVerb, subcommand("prior")]
 )
