@@ -6,7 +6,7 @@ plate ─▶ track (the actor's identity kept) ─▶ performance of the new lin
 
 import math
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -107,6 +107,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     performed_at = monotonic()
 
     grades = plate_grades(model, person.identity, person.skin, clip, track)
+    warnings += light_warnings(job.plate, grades)
     person, lights = on_device(person, job.device), on_device(grades, job.device)
     grains = plate_grains(model, actor.identity, clip, track)
     if job.device.type == "cpu":
@@ -184,6 +185,16 @@ def length_warnings(speech: Audio, plate_seconds: float) -> list[str]:
             f"the last {end - plate_seconds:.2f} s of it drive nothing."
         ]
     return []
+
+
+def light_warnings(plate: Path, grades: Sequence[Grade | None]) -> list[str]:
+    """A plate in other light can be matched, but not as well as it can be learned from."""
+    if all(grade is None for grade in grades):
+        return []
+    return [
+        f"{plate.name} is lit or graded otherwise than what the actor was learned from; a few "
+        f"seconds of it make a better likeness: adapt --actor {plate.name} --actor FOOTAGE."
+    ]
 
 
 def tracked(clip: Clip, frames: range, identity: Identity, reporter: Reporter) -> Track:
