@@ -12,26 +12,24 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.ndimage import label, maximum_filter1d
+from scipy.ndimage import label
 from torch import Tensor
 
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
 from media.audio import Audio
+from prior.contact_ear import load_contact_ear
 from prior.expression import CLOCK, STRIDE, load_driver
-from prior.hearing import STATES_AT, hear
+from prior.hearing import hear
 from prior.manner import Manner
 from prior.phonemes import BILABIAL, LABIODENTAL, STOPS, Phoneme
-from prior.phones import PHONES, STATES
 
-LEAST_POSTERIOR = 0.05
-NEAR_MILLIMETRES = 2.5
-"""Lips meet where m, b or p is this likely and the average speaker's lips are so near. Of s1's
-aligned ones 93 % are found, and 9 % of other sounds are taken for one."""
-AROUND_FRAMES = 7
-"""Heard frames, 70 ms, within which the posterior is looked for: it peaks beside the closure."""
-LOWEST_MILLIMETRES = 0.5
-"""Of what was found, the moments count that are so near to its lowest."""
+LEAST_CHANCE, SURE_CHANCE = 0.25, 0.6
+NEAR_MILLIMETRES, FAR_MILLIMETRES = 2.5, 6.0
+"""Lips meet where the chance of it is this large and the average speaker's lips are so near; the
+surer it is, the farther apart they may be."""
+PEAK_SHARE = 0.5
+"""Of what was found, the moments count whose chance is this share of its largest."""
 SHUT_SHARE = 0.6
 """Of a stop, before it bursts."""
 PRESSED_MILLIMETRES = -0.5
@@ -69,7 +67,7 @@ def told_contacts(sounds: Sequence[Phoneme]) -> tuple[Contact, ...]:
 
 
 def heard_contacts(speech: Audio) -> tuple[Contact, ...]:
-    """Where the phones heard and the average speaker's mouth agree that lips meet."""
+    """Where what is heard and the average speaker's mouth agree that lips meet."""
     features, average = hear(speech), load_driver()
     count = len(features) // STRIDE
     if count == 0:
@@ -77,15 +75,15 @@ def heard_contacts(speech: Audio) -> tuple[Contact, ...]:
     with torch.no_grad():
         mouth = average.manner(torch.cat(list(average.on_clock(features, 0, count))))
     opening = mouth_opening(default_model(), mouth).numpy()
-    states = features.values[:, STATES_AT].exp().reshape(len(features), len(PHONES), STATES)
-    labial = [PHONES.index(symbol) for symbol in sorted(BILABIAL)]
-    likely = maximum_filter1d(states[:, labial].sum((1, 2)).numpy(), AROUND_FRAMES)[::STRIDE]
-    found, runs = label((likely[:count] > LEAST_POSTERIOR) & (opening < NEAR_MILLIMETRES))  # pyright: ignore
+    chance = load_contact_ear().chances(features)[::STRIDE][:count].numpy()
+    sure = ((chance - LEAST_CHANCE) / (SURE_CHANCE - LEAST_CHANCE)).clip(0, 1)
+    near = NEAR_MILLIMETRES + sure * (FAR_MILLIMETRES - NEAR_MILLIMETRES)
+    found, runs = label((chance > LEAST_CHANCE) & (opening < near))  # pyright: ignore
     contacts = []
     for run in range(1, runs + 1):
         moments = np.flatnonzero(found == run)
-        low = moments[opening[moments] <= opening[moments].min() + LOWEST_MILLIMETRES]
-        start, end = (float(speech.start) + moment / CLOCK for moment in (low[0], low[-1]))
+        kept = moments[chance[moments] >= PEAK_SHARE * chance[moments].max()]
+        start, end = (float(speech.start) + moment / CLOCK for moment in (kept[0], kept[-1]))
         contacts.append(Contact(start, end))
     return tuple(contacts)
 

@@ -739,6 +739,7 @@ MUTANTS = (
         ("widest gap last", "reverse=True", "reverse=False"),
         ("pressed lips opened", "- gap).clamp_min(0)", "- gap)"),
         ("contacts on the sound's clock", "float(speech.start) + moment / CLOCK", "moment / CLOCK"),
+        ("lips that must be near", "near = NEAR_MILLIMETRES + sure", "near = NEAR_MILLIMETRES + 0"),
     ),
 )  # fmt: skip
 
