@@ -50,7 +50,9 @@ class Prepare(Verb):
         return 0
 
 
-SpeechPart = Literal["denoiser", "expression", "sync-expert", "sync-judge", "movement", "generator"]
+SpeechPart = Literal[
+    "denoiser", "contact-ear", "expression", "sync-expert", "sync-judge", "movement", "generator"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,10 +185,17 @@ class Card(Verb):
 
 def judge_trainer(model: str) -> Callable[[Path, Path, int, Reporter], Path]:
     """What trains one of the networks beside the speech model, and returns its weights' path."""
-    from prior import train_denoiser, train_generator, train_movement, train_sync
+    from prior import (
+        train_contact_ear,
+        train_denoiser,
+        train_generator,
+        train_movement,
+        train_sync,
+    )
 
     return {
         "denoiser": train_denoiser.train_denoiser,
+        "contact-ear": train_contact_ear.train_contact_ear,
         "sync-expert": train_sync.train_expert,
         "generator": train_generator.train_generator,
         "sync-judge": train_sync.train_judge,

@@ -70,9 +70,10 @@ class Sounds:
 def gathered(corpus: Path, seed: int, reporter: Reporter) -> Sounds:
     """Takes of the corpus's training lines and of the voices in `spoken`."""
     random = np.random.default_rng(seed)
+    spoken = [path for path in sorted((corpus / "spoken").glob("*")) if path.suffix != ".txt"]
     lines = [
         (e.sound, e.person) for e in load_examples(corpus / "corpus.json") if e.split == TRAIN
-    ] + [(path, "spoken") for path in sorted((corpus / "spoken").glob("*"))]
+    ] + [(path, "spoken") for path in spoken]
     speech: dict[str, list[Spectra]] = defaultdict(list)
     seconds: dict[str, float] = defaultdict(float)
     for path, person in reported(lines, reporter, "hear the corpus", len(lines)):
