@@ -50,8 +50,8 @@ SEEDS = (0, 1, 2)
 FIRST = (4.0, 1.0, 16.0)
 """Seconds of footage that say most, and so come first."""
 
-METHOD = 4
-"""Raise it when `personalise` learns otherwise: results of the former way are not read again."""
+METHOD = 5
+"""Raise it when actors are tracked, learned or painted otherwise: older results are void then."""
 
 PICTURES = 8
 """Windows kept of every result, from the most shut to the widest mouth."""
