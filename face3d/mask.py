@@ -69,10 +69,10 @@ def swept_mask(
 
 
 def grown(mask: Bool[Tensor, "T H W"], pixels: int) -> Bool[Tensor, "T H W"]:
-    """The mask and what is so near it."""
-    wide = torch.nn.functional.max_pool2d(
-        mask[:, None].float(), 2 * pixels + 1, stride=1, padding=pixels
-    )
+    """The mask and what is so near it, in a square: along rows, then along columns."""
+    wide, side = mask[:, None].float(), 2 * pixels + 1
+    for kernel, room in (((1, side), (0, pixels)), ((side, 1), (pixels, 0))):
+        wide = torch.nn.functional.max_pool2d(wide, kernel, stride=1, padding=room)
     return wide[:, 0] > 0
 
 
