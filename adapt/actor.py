@@ -10,8 +10,10 @@ report/                 what was learned, to look at
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -21,7 +23,7 @@ from torch import Tensor
 from adapt.speaking_style import SpeakingStyle
 from core.camera import Camera
 from core.errors import InputError
-from core.serial import Schema, check_schema, load_tensors, save_json, save_tensors
+from core.serial import Schema, check_schema, load_tensors, save_json, save_tensors, unwritable
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion
 from prior.bank import ReferenceBank
@@ -84,9 +86,21 @@ class Actor:
         )
 
     def save(self, folder: Path, prior: RendererPrior) -> None:
-        """Write the folder; `actor.json` comes last, so that a broken one is never taken."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "actor.json").unlink(missing_ok=True)
+        """Write the folder. An actor it held stays whole until all of the new one is written; then
+        `actor.json` goes first and comes last, so that a mixture is never taken for one."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=folder, prefix=".new-") as name:
+                self._write(Path(name), prior)
+                for old in ("actor.json", "close_ups.safetensors"):
+                    (folder / old).unlink(missing_ok=True)
+                for part in (*Path(name).glob("*.safetensors"), Path(name) / "actor.json"):
+                    os.replace(part, folder / part.name)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+
+    def _write(self, folder: Path, prior: RendererPrior) -> None:
+        """The actor's own files, into an empty folder."""
         save_tensors(
             folder / "identity.safetensors",
             PARTS["identity"],
@@ -132,8 +146,15 @@ class Actor:
 
     @staticmethod
     def load(folder: Path, prior: RendererPrior) -> "Actor":
-        """Raises InputError for a folder that is no actor, of another schema or another prior."""
+        """Raises InputError for a folder that is no actor, not a whole one, of another schema or
+        another prior."""
         about = read_about(folder)
+        for name in ("identity", "renderer", "references"):
+            if not (folder / f"{name}.safetensors").exists():
+                raise InputError(
+                    f"{folder} is not a whole actor (it has no {name}.safetensors); "
+                    "copy the folder again, or adapt the actor again."
+                )
         if about["prior"] != fingerprint(prior):
             raise InputError(
                 f"{folder} was adapted from another prior ({about['prior'][:12]}) than this "
@@ -175,7 +196,6 @@ class Actor:
 
 def save_close_ups(path: Path, close_ups: tuple[CloseUp | None, ...]) -> None:
     """One tensor of JPEG bytes a close-up, named by its reference; no file where there are none."""
-    path.unlink(missing_ok=True)
     known = {str(i): one for i, one in enumerate(close_ups) if one is not None}
     if known:
         pictures = {

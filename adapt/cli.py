@@ -63,8 +63,9 @@ class Adapt(Verb):
                 f"--baseline learns without what {self.refine} knows; leave it out with --refine."
             )
         folder = self.output or self.refine or takes[0].clip.path.with_suffix(".actor")
-        check_folder(folder)
         jobs = [(True, folder), (False, without_prior(folder))][: 1 + self.baseline]
+        for _, into in jobs:
+            check_folder(into)
         for prior, into in jobs:
             job = Adaptation(takes, seconds, self.seed, prior, device, self.refine, began)
             try:
@@ -79,9 +80,9 @@ class Adapt(Verb):
 
 
 def check_folder(folder: Path) -> None:
-    """Raises UsageError for a folder that holds something else than an actor."""
-    known = {"actor.json", "work", "report"}
-    if folder.is_dir() and any(folder.iterdir()) and not any((folder / n).exists() for n in known):
+    """Raises UsageError for a folder that holds something else than an actor or a job's work."""
+    ours = any((folder / name).is_file() for name in ("actor.json", "work/ticket.json"))
+    if not ours and any(path.is_file() for path in folder.rglob("*")):
         raise UsageError(f"{folder} holds other files; choose a new folder for the actor.")
 
 

@@ -4,6 +4,7 @@ Nothing heavy is imported here, so that `--help` answers at once.
 """
 
 import errno
+import io
 import os
 import sys
 import traceback
@@ -61,6 +62,9 @@ def run_command(verbs: Any, name: str, purpose: str, argv: Sequence[str] | None 
     """Parse `argv` into one of `verbs` and run it; returns the exit code of the contract."""
     for variable, value in _ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal's code lacks must not spoil a job that is done.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _parsed_and_run(verbs, name, purpose, argv)
         sys.stdout.flush()
@@ -115,7 +119,12 @@ def native_log_hidden() -> Iterator[None]:
         return
     stream.flush()
     shown = os.dup(2)
-    with open(os.devnull, "wb") as nowhere, os.fdopen(shown, "w", closefd=False) as duplicate:
+    with (
+        open(os.devnull, "wb") as nowhere,
+        os.fdopen(
+            shown, "w", encoding=stream.encoding, errors=stream.errors, closefd=False
+        ) as duplicate,
+    ):
         os.dup2(nowhere.fileno(), 2)
         sys.stderr = duplicate
         try:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.errors import InputError, ResourceError
+from core.errors import InputError, ResourceError, UsageError
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_apart(output: Path, *inputs: Path | None) -> None:
+    """Raises UsageError for an output that is one of the inputs, by whatever name or link."""
+    for given in inputs:
+        if given and output.exists() and given.exists() and output.samefile(given):
+            raise UsageError(
+                f"{output} is also an input; choose another name, or the input would be lost."
+            )
+
+
 def unwritable(path: Path, error: OSError) -> ResourceError:
     """The one sentence for an output that cannot be written."""
     return ResourceError(
@@ -82,7 +91,8 @@ def load_tensors(path: Path, schema: Schema) -> tuple[dict[str, Tensor], dict[st
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("redub", "{}"))
             check_schema(path, header, schema)
-            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
+            # Copies: a file that tensors still map cannot be replaced on Windows.
+            return {name: file.get_tensor(name).clone() for name in file.keys()}, header  # noqa: SIM118
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; give the path of a {schema.kind}.") from error
     except (SafetensorError, OSError, json.JSONDecodeError) as error:

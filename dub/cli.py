@@ -79,12 +79,14 @@ class Track(Verb):
     """Print the figures as JSON."""
 
     def run(self) -> int:
+        from core.serial import check_apart
         from dub.overlay import write_lit, write_overlay
         from dub.tracking import printed, track_measured
         from face3d.export.take import Take, writer_for
         from face3d.initialiser import Deca
         from face3d.models.shelf import open_face_model
         from media.clip import Clip
+        from media.writer import check_video
 
         writes = writer_for(self.export) if self.export else None
         if self.lit and self.stage == "landmarks":
@@ -92,6 +94,9 @@ class Track(Verb):
                 "--lit shows the fitted skin and light, which --stage landmarks does not fit; "
                 "leave out one of the two."
             )
+        check_apart(self.output, self.clip)
+        for video in filter(None, (self.overlay, self.lit)):
+            check_video(video, self.clip)
         clip = Clip.open(self.clip)
         face = open_face_model(self.face_model)
         frames = frames_of(clip, self.frames)

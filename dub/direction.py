@@ -1,5 +1,6 @@
 """What a director asks of a dub: how strong, what in silence, which frames stay the plate's own."""
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -97,7 +98,7 @@ def sounds_of(text: str, speech: Audio) -> tuple[Phoneme, ...]:
     for a file that is no list of sounds.
     """
     path = Path(text)
-    if not path.suffix or not path.exists():
+    if not names_a_file(text):
         return align(speech, text).phonemes
     sounds = []
     for number, line in _lines(
@@ -115,9 +116,14 @@ def sounds_of(text: str, speech: Audio) -> tuple[Phoneme, ...]:
     return tuple(sounds)
 
 
+def names_a_file(text: str) -> bool:
+    """Whether a text of the command line is the path of a file rather than what it says itself."""
+    return bool(Path(text).suffix) and os.path.isfile(text)  # Path's raises for a long sentence
+
+
 def _lines(path: Path, named: str, what: str, remedy: str) -> list[tuple[int, str]]:
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{named} {path} is neither {what} nor a file that can be read ({error}); {remedy}"

@@ -17,6 +17,8 @@ LIBRARIES = {
     "librosa": "hears speech",
     "mediapipe": "finds faces",
     "numba": "draws meshes fast",
+    "PIL": "draws contact sheets",
+    "pocketsphinx": "hears phones",
     "safetensors": "keeps weights",
     "scenedetect": "finds cuts",
     "scipy": "solves and filters",
@@ -25,7 +27,7 @@ LIBRARIES = {
 }
 """What redub imports, and what for."""
 
-DISTRIBUTIONS = {"cv2": "opencv-contrib-python"}
+DISTRIBUTIONS = {"cv2": "opencv-contrib-python", "PIL": "pillow"}
 
 REMEDIES = {
     "libGL": "install the system library libGL.so.1 (Debian: libgl1)",
@@ -69,7 +71,7 @@ def examine() -> dict[str, Any]:
         ("devices", {"torch"}, devices),
         ("visibility", {"torch"}, visibility),
         ("codecs", {"av"}, codecs),
-        ("weights", {"torch", "av", "librosa", "scipy", "soxr"}, weights),
+        ("weights", {"torch", "av", "librosa", "scipy", "soxr", "pocketsphinx"}, weights),
         ("face_models", {"torch", "mediapipe", "scipy", "cv2"}, face_models),
         ("exports", {"torch", "mediapipe", "scipy", "cv2"}, exports),
     ):
@@ -95,19 +97,15 @@ def library(name: str) -> dict[str, str | None]:
 
 
 def devices() -> dict[str, Any]:
-    """Where tensors may live. This version computes on the CPU whatever else there is."""
+    """Where things are computed: tracking on the CPU, the rest where `--device auto` goes."""
     import torch
 
-    cuda = torch.cuda.is_available()
+    from core.device import CPU, resolve_device
+
+    chosen = resolve_device("auto")
     return {
         "cpu": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "used": True},
-        "cuda": {
-            "used": False,
-            "reason": f"{torch.cuda.get_device_name()} is there, but this version computes on the "
-            "CPU"
-            if cuda
-            else f"torch {torch.__version__} finds none",
-        },
+        "cuda": {"used": chosen.torch != CPU, "reason": chosen.reason},
     }
 
 
@@ -138,14 +136,24 @@ def codecs() -> dict[str, dict[str, bool]]:
 def weights() -> dict[str, dict[str, Any]]:
     """The weight files in use, whose they are and under which licence."""
     from face3d.morphable import default_model
+    from prior.denoiser import load_denoiser
     from prior.expression import load_driver
+    from prior.generator import load_generator
+    from prior.movement import load_movement
     from prior.renderer import default_prior
+    from prior.sync_expert import load_expert
+    from prior.sync_judge import load_judge
 
     ours = "Apache-2.0 (made by redub; the footage it saw: redub prior card)"
     found: dict[str, dict[str, Any]] = {}
     for name, load, licence in (
         ("rendering prior", default_prior, ours),
         ("speech model", load_driver, ours),
+        ("denoiser", load_denoiser, ours),
+        ("takes of a line", load_generator, ours),
+        ("sync expert", load_expert, ours),
+        ("sync judge", load_judge, ours),
+        ("movement", load_movement, ours),
         ("face model", default_model, "Apache-2.0 (learned from the tracker's own landmarks)"),
     ):
         try:

@@ -23,13 +23,13 @@ from adapt.actor import Actor
 from adapt.speaking_style import SpeakingStyle, learn_style
 from core.ahead import ahead
 from core.device import CPU, on_device
-from core.errors import InputError, UsageError
+from core.errors import InputError
 from core.progress import Reporter, reported
-from core.serial import save_json, unwritable
-from dub.direction import Direction, Silence, kept_frames, sounds_of, strength_of
+from core.serial import check_apart, save_json, unwritable
+from dub.direction import Direction, Silence, kept_frames, names_a_file, sounds_of, strength_of
 from dub.grain import Grain, plate_grains
 from dub.performance import Performance, reenacting, speaking
-from dub.sidecar import clip_facts, file_hash, folder_hash, runs, sidecar_path
+from dub.sidecar import clip_facts, file_facts, folder_hash, runs, sidecar_path
 from face3d.lips import mouth_opening
 from face3d.morphable import MorphableModel, default_model
 from face3d.track import Identity, Track
@@ -37,7 +37,7 @@ from face3d.tracker import track_clip
 from media.audio import Audio, load_audio
 from media.clip import Clip
 from media.frame import Frame
-from media.writer import ClipWriter
+from media.writer import ClipWriter, check_video
 from prior.composite import pasted
 from prior.generator import style_of
 from prior.grade import Grade, plate_grades
@@ -165,8 +165,8 @@ STYLE_SECONDS = 60
 
 def check_output(job: Dubbing) -> None:
     """Refuse an output that cannot be, before any work is done for it."""
-    if job.output.resolve() in (job.plate.resolve(), job.speech and job.speech.resolve()):
-        raise UsageError(f"{job.output} is also an input; choose another name for the output.")
+    check_video(job.output, job.plate)
+    check_apart(job.output, job.speech, job.style)
     folder = job.output.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -247,18 +247,16 @@ def describe(
         "plate": clip_facts(clip),
         "range": [frames.start, frames.stop],
         "actor": {"folder": job.actor.name, "sha256": folder_hash(job.actor)},
-        "speech": None
-        if job.speech is None
-        else {"file": job.speech.name, "sha256": file_hash(job.speech)},
+        "speech": job.speech and file_facts(job.speech),
         "settings": {
-            "strength": job.strength,
+            "strength": _told(job.strength),
             "silence": job.silence,
             "keep": list(job.keep),
             "take": job.take,
             "seed": job.seed,
             "quality": job.quality,
-            "words": job.words,
-            "style": job.style and {"file": job.style.name, "sha256": file_hash(job.style)},
+            "words": job.words and _told(job.words),
+            "style": job.style and file_facts(job.style),
         },
         "frames": len(frames),
         "fps": str(clip.fps),
@@ -271,3 +269,8 @@ def describe(
         "warnings": warnings,
         "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
     }
+
+
+def _told(text: str) -> str | dict[str, str]:
+    """What a text says, or which file says it."""
+    return file_facts(Path(text)) if names_a_file(text) else text

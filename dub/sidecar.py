@@ -17,6 +17,11 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def file_facts(path: Path) -> dict[str, str]:
+    """What tells a file that went in from another of its name."""
+    return {"file": path.name, "sha256": file_hash(path)}
+
+
 def folder_hash(folder: Path) -> str:
     """SHA-256 over the names and contents of an actor's own files; its report does not count."""
     digest = hashlib.sha256()
@@ -39,8 +44,7 @@ def runs(labels: Iterable[str], start: int) -> list[dict[str, Any]]:
 
 def clip_facts(clip: Clip) -> dict[str, Any]:
     return {
-        "file": clip.path.name,
-        "sha256": file_hash(clip.path),
+        **file_facts(clip.path),
         "fps": str(clip.fps),
         "frames": len(clip),
         "timecode": clip.timecode,

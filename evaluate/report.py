@@ -123,7 +123,7 @@ def write_report(
     ]
     page = folder / "report.html"
     with atomic_path(page) as temporary:
-        temporary.write_text(document(title, sections), encoding="utf-8")
+        temporary.write_text(document(title, sections), encoding="utf-8", errors="replace")
     return page
 
 

@@ -27,7 +27,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from core.errors import UsageError
-from core.serial import atomic_path, unwritable
+from core.serial import atomic_path, check_apart, unwritable
 from media.audio import Audio, load_audio
 from media.clip import Clip, opened
 from media.frame import Frame
@@ -59,6 +59,17 @@ _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "
 _SPEECH_BLOCK = 4096
 
 
+def check_video(path: Path, plate: Path) -> None:
+    """Ask before the work, so that a mistake costs nothing. Raises UsageError for a suffix that is
+    not written and for the plate itself."""
+    if path.suffix.lower() not in _DELIVERIES:
+        raise UsageError(
+            f"{path} ends in {path.suffix or 'no suffix'}, and redub writes "
+            f"{', '.join(_DELIVERIES)}; use .mkv for a lossless file."
+        )
+    check_apart(path, plate)
+
+
 class ClipWriter:
     """Writes frames of `like`, in rising order, as a new file.
 
@@ -74,13 +85,7 @@ class ClipWriter:
 
     def __init__(self, path: Path | str, like: Clip, speech: Audio | None = None) -> None:
         self.path = Path(path)
-        if self.path.suffix.lower() not in _DELIVERIES:
-            raise UsageError(
-                f"{path} ends in {self.path.suffix or 'no suffix'}, and redub writes "
-                f"{', '.join(_DELIVERIES)}; use .mkv for a lossless file."
-            )
-        if self.path.resolve() == like.path.resolve():
-            raise UsageError(f"{path} is the plate itself; give the result another name.")
+        check_video(self.path, like.path)
         self.like = like
         self._delivery = _DELIVERIES[self.path.suffix.lower()]
         self._speech = speech

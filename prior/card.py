@@ -51,7 +51,9 @@ def shipped_pages() -> str:
     pages = []
     for name, about in shipped_cards().items():
         written = files("prior") / f"{name}.md"
-        pages.append(written.read_text() if written.is_file() else _section(name, about))
+        pages.append(
+            written.read_text(encoding="utf-8") if written.is_file() else _section(name, about)
+        )
     return "\n\n".join(pages)
 
 

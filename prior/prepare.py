@@ -60,7 +60,7 @@ def list_sources(footage: Path, split: str | None, without: tuple[str, ...] = ()
     """
     manifest = footage / "manifest.csv"
     if manifest.exists():
-        with manifest.open(newline="") as file:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.DictReader(file) if split in (None, row.get("split"))]
         if rows and "file" not in rows[0]:
             raise UsageError(f"{manifest} has no column `file`; name each clip in one.")

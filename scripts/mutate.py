@@ -673,7 +673,7 @@ MUTANTS = (
         "tests/adapt/test_actor.py",
         ("any prior will do", 'if about["prior"] != fingerprint(prior):', "if False:"),
         ("full precision print", "weights[name].half().numpy()", "weights[name].numpy()"),
-        ("old document stays", '        (folder / "actor.json").unlink(missing_ok=True)\n', ""),
+        ("old close-ups stay", '("actor.json", "close_ups.safetensors")', '("actor.json",)'),
         ("difference taken for weights", "name: base + renderer", "name: 0 * base + renderer"),
     ),
     *of_file(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from adapt.actor import Actor
-from adapt.cli import Adapt, without_prior
+from adapt.cli import Adapt, check_folder, without_prior
 from adapt.cli import main as adapt_main
 from adapt.speaking_style import SpeakingStyle
 from core.command import Verb, run_command
@@ -118,6 +118,30 @@ def test_a_single_frame_is_tracked(tmp_path: Path, capsys: pytest.CaptureFixture
     assert figures["jitter_px256"] is None
     assert figures["lip_error_px256"] < 3
     assert out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["-o", "clip.mp4"], "is also an input"),
+        (["-o", "t.track", "--overlay", "mesh.avi"], "redub writes .mkv, .mp4, .mov"),
+        (["-o", "t.track", "--lit", "clip.mp4"], "is also an input"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused_before_the_clip_is_tracked(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Kills a clip replaced by its own track, and minutes of work lost to a wrong suffix."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip.mp4").write_bytes(PERFORMER.read_bytes())
+    assert main(["track", "clip.mp4", *arguments, "-q"]) == 2
+    assert sentence in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+    assert (tmp_path / "clip.mp4").read_bytes() == PERFORMER.read_bytes()
 
 
 def test_a_lit_model_of_landmarks_alone_is_refused_at_once(
@@ -382,6 +406,21 @@ def test_other_budgets_are_refused(text: str) -> None:
     """Kills: a budget of nothing, or one guessed from nonsense."""
     with pytest.raises(UsageError, match="is not a time"):
         parse_seconds(text)
+
+
+def test_only_folders_of_ours_are_written_into(tmp_path: Path) -> None:
+    """Kills a user's own `work` taken for an interrupted job's, which is removed in the end."""
+    films = tmp_path / "films"
+    (films / "work").mkdir(parents=True)
+    check_folder(films)
+    check_folder(tmp_path / "new.actor")
+    (films / "work" / "take.mov").write_text("mine")
+    with pytest.raises(UsageError, match="holds other files"):
+        check_folder(films)
+    for name in ("work/ticket.json", "actor.json"):
+        (films / name).write_text("{}")
+        check_folder(films)
+        (films / name).unlink()
 
 
 def test_the_baseline_lies_beside_the_actor_whatever_its_name() -> None:

@@ -166,10 +166,11 @@ def test_a_folder_that_is_no_actor_is_refused(tmp_path: Path) -> None:
             read_about(tmp_path)
 
 
-def test_a_save_that_breaks_off_leaves_no_actor(
+def test_a_save_that_breaks_off_leaves_the_old_actor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kills half of a new actor beside the old actor.json: the document goes first, comes last."""
+    """Kills half of a new actor beside the old actor.json, and one that is refined in its own
+    folder and lost because the disk is full."""
     import adapt.actor as module
 
     learned().save(tmp_path / "ann", PRIOR)
@@ -181,10 +182,29 @@ def test_a_save_that_breaks_off_leaves_no_actor(
         saved(path, *rest)
 
     monkeypatch.setattr(module, "save_tensors", full)
+    newer = replace(learned(), texture=torch.zeros(16, 32, 32), about={"ticket": "newer"})
     with pytest.raises(InputError):
-        learned().save(tmp_path / "ann", PRIOR)
-    with pytest.raises(InputError, match="not an actor folder"):
-        Actor.load(tmp_path / "ann", PRIOR)
+        newer.save(tmp_path / "ann", PRIOR)
+    kept = Actor.load(tmp_path / "ann", PRIOR)
+    assert kept.about["ticket"] == "t"
+    assert torch.equal(kept.texture, learned().texture.half().float())
+    assert sorted(path.name for path in (tmp_path / "ann").iterdir()) == [
+        "actor.json", "identity.safetensors", "references.safetensors", "renderer.safetensors",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("part", ["identity", "renderer", "references"])
+def test_a_part_that_is_missing_or_cut_short_is_named(tmp_path: Path, part: str) -> None:
+    """Kills a remedy for another mistake, and a trace of the file format's own library."""
+    folder = tmp_path / "ann"
+    learned().save(folder, PRIOR)
+    path = folder / f"{part}.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(InputError, match=rf"{part}\.safetensors is not .* make it again"):
+        Actor.load(folder, PRIOR)
+    path.unlink()
+    with pytest.raises(InputError, match=rf"has no {part}\.safetensors.*copy the folder again"):
+        Actor.load(folder, PRIOR)
 
 
 def test_an_actor_fits_into_thirty_megabytes(tmp_path: Path) -> None:

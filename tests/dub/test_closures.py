@@ -18,7 +18,7 @@ from dub.closures import (
     held,
     told_contacts,
 )
-from dub.direction import sounds_of
+from dub.direction import names_a_file, sounds_of
 from face3d.lips import closed_opening, mouth_opening
 from face3d.morphable import default_model
 from media.audio import Audio, silence
@@ -103,12 +103,21 @@ def test_most_closures_are_heard_and_few_that_are_none(performer_clip: Clip) -> 
     assert sum(not any(row) for row in together) <= 0.35 * len(found)
 
 
+def test_a_long_line_is_no_file_name(tmp_path: Path) -> None:
+    """Kills a look for a file whose name no system takes, and a word taken for a file."""
+    assert not names_a_file("Pack my box. " * 40 + "Then go")
+    (tmp_path / "hello").touch()
+    assert not names_a_file(str(tmp_path / "hello"))
+
+
 def test_a_list_of_sounds_is_read_and_a_wrong_one_named(tmp_path: Path) -> None:
-    """Kills columns in another order, and a bad line passed over."""
+    """Kills columns in another order, a bad line passed over, and IPA read in the system's code."""
     path = tmp_path / "line.txt"
     path.write_text("# espeak\n0.10s 0.25s m\n0.25 0.30 a\n")
     quiet = silence(1.0, 16000)
     assert sounds_of(str(path), quiet) == (Phoneme("m", 0.1, 0.25), Phoneme("a", 0.25, 0.3))
+    path.write_text("0.10s 0.25s ŋ\n", encoding="utf-8-sig")  # as Windows' editor saves it
+    assert sounds_of(str(path), quiet) == (Phoneme("ŋ", 0.1, 0.25),)
     path.write_text("m 0.10 0.25\n")
     with pytest.raises(InputError, match="line 1"):
         sounds_of(str(path), quiet)
