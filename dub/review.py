@@ -12,9 +12,9 @@ from jaxtyping import Float, UInt8
 
 from core.errors import InputError, QualityError
 from core.progress import Reporter, reported
-from core.serial import atomic_path
+from core.serial import atomic_path, check_schema
 from dub.review_page import Check, Finding, page
-from dub.sidecar import file_hash, runs, sidecar_path
+from dub.sidecar import SCHEMA, file_hash, runs, sidecar_path
 from evaluate.benchmark import collect, sync_of
 from evaluate.metrics.lips import mouth_opening, opening_corr
 from face3d.morphable import default_model
@@ -131,7 +131,12 @@ def sidecar_of(output: Path) -> dict[str, Any]:
             f"{path} does not exist, and without it nobody knows what was done to {output.name}; "
             "review a file that `redub dub` wrote, with its sidecar beside it."
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); dub the shot again.") from error
+    check_schema(path, document, SCHEMA)
+    return document
 
 
 def plate_of(job: Review, document: dict[str, Any]) -> Path:

@@ -29,7 +29,7 @@ from core.serial import check_apart, save_json, unwritable
 from dub.direction import Direction, Silence, kept_frames, names_a_file, sounds_of, strength_of
 from dub.grain import Grain, plate_grains
 from dub.performance import Performance, reenacting, speaking
-from dub.sidecar import clip_facts, file_facts, folder_hash, runs, sidecar_path
+from dub.sidecar import SCHEMA, clip_facts, file_facts, folder_hash, runs, sidecar_path
 from face3d.lips import mouth_opening
 from face3d.morphable import MorphableModel, default_model
 from face3d.track import Identity, Track
@@ -108,6 +108,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
 
     grades = plate_grades(model, person.identity, person.skin, clip, track)
     warnings += light_warnings(job.plate, grades)
+    warnings += [] if speech is None else rate_warnings(clip, frames)
     person, lights = on_device(person, job.device), on_device(grades, job.device)
     grains = plate_grains(model, actor.identity, clip, track)
     if job.device.type == "cpu":
@@ -187,6 +188,21 @@ def length_warnings(speech: Audio, plate_seconds: float) -> list[str]:
     return []
 
 
+def rate_warnings(clip: Clip, frames: range) -> list[str]:
+    """Mouths are made at an even rate: where the plate's own varies, they leave the sound."""
+    apart = clip.unevenness(frames)
+    if apart <= APART_SECONDS:
+        return []
+    return [
+        f"the frame rate of {clip.path.name} varies, and mouths are up to {apart:.2f} s beside the "
+        "sound; convert the plate to a constant rate first."
+    ]
+
+
+APART_SECONDS = 0.04
+"""A frame at 25 a second: less between mouth and sound is not noticed."""
+
+
 def light_warnings(plate: Path, grades: Sequence[Grade | None]) -> list[str]:
     """A plate in other light can be matched, but not as well as it can be learned from."""
     if all(grade is None for grade in grades):
@@ -241,8 +257,8 @@ def describe(
     """The sidecar's document."""
     model = default_model()
     return {
-        "kind": "redub-sidecar",
-        "schema": 1,
+        "kind": SCHEMA.kind,
+        "schema": SCHEMA.version,
         "redub": version("redub"),
         "plate": clip_facts(clip),
         "range": [frames.start, frames.stop],

@@ -5,7 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from core.serial import Schema
 from media.clip import Clip
+
+SCHEMA = Schema("redub-sidecar", 1)
 
 
 def file_hash(path: Path) -> str:

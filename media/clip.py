@@ -96,6 +96,13 @@ class Clip:
         """How long the pictures last."""
         return float((self.stamps.end - int(self.pts[0])) * self.time_base)
 
+    def unevenness(self, frames: range) -> float:
+        """Seconds by which a frame is shown earlier or later than at `fps` from the range's first
+        one: next to nothing where the rate is constant."""
+        pts = self.pts[frames.start : frames.stop]
+        shown = (pts - pts[0]) * float(self.time_base)
+        return float(np.abs(shown - np.arange(len(pts)) / float(self.fps)).max())
+
     def duration_of(self, index: int) -> int:
         """How long frame `index` is shown, in units of the time base."""
         following = self.stamps.end if index + 1 == len(self) else int(self.pts[index + 1])

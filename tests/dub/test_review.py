@@ -13,9 +13,17 @@ import pytest
 from core.errors import InputError, QualityError
 from core.progress import Silent
 from dub.bench import PERFORMER
-from dub.review import Openings, Review, astray, plate_of, review_shot, worth_a_look
+from dub.review import (
+    Openings,
+    Review,
+    astray,
+    plate_of,
+    review_shot,
+    sidecar_of,
+    worth_a_look,
+)
 from dub.review_page import WAVE, WIDTH, waveform
-from dub.sidecar import clip_facts, sidecar_path
+from dub.sidecar import SCHEMA, clip_facts, sidecar_path
 from media.audio import Audio
 from media.clip import Clip
 from media.writer import ClipWriter
@@ -33,6 +41,8 @@ def dubbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             luma = np.maximum(frame.planes[0], 56) - 40
             writer.write(replace(frame, planes=(luma, *frame.planes[1:])))
     document = {
+        "kind": SCHEMA.kind,
+        "schema": SCHEMA.version,
         "plate": clip_facts(clip),
         "range": [FRAMES.start, FRAMES.stop],
         "speech": None,
@@ -42,6 +52,14 @@ def dubbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     sidecar_path(output).write_text(json.dumps(document))
     return output
+
+
+@pytest.mark.parametrize("content", ["{", '{"kind": "redub-sidecar", "schema": 99}'])
+def test_a_sidecar_that_cannot_be_read_is_a_sentence(tmp_path: Path, content: str) -> None:
+    """Kills a KeyError for a newer sidecar, and a trace for one cut short."""
+    sidecar_path(tmp_path / "shot.mkv").write_text(content)
+    with pytest.raises(InputError, match=r"cannot be read|update redub"):
+        sidecar_of(tmp_path / "shot.mkv")
 
 
 def test_the_page_holds_plate_above_dub_of_every_frame(dubbed: Path) -> None:

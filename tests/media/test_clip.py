@@ -56,6 +56,9 @@ def test_variable_rate_keeps_every_stamp(make_clip: Callable, numbered: Callable
     np.testing.assert_array_equal(edges[:6], np.ceil(np.array(stamps) * 1.47 - 1e-9))
     assert len(edges) == 7
     assert clip.fps < 10
+    shown = (np.array(stamps) - 1001) / 30000 - np.arange(-1, 5) / float(clip.fps)
+    assert clip.unevenness(range(1, 4)) == pytest.approx(np.abs(shown[1:4]).max())
+    assert Clip.open(make_clip(numbered(6), name="even.mp4")).unevenness(range(1, 6)) < 1e-4
 
 
 def test_stamps_that_do_not_start_at_zero(make_clip: Callable, numbered: Callable) -> None:
