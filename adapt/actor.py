@@ -136,11 +136,12 @@ class Actor:
         )
         save_close_ups(folder / "close_ups.safetensors", windows.close_ups)
         document = {
+            **self.about,
             "kind": SCHEMA.kind,
             "schema": SCHEMA.version,
             "prior": fingerprint(prior),
             "style": style_facts(self.style),
-            **self.about,
+            "close_ups": sum(one is not None for one in self.windows.close_ups),
         }
         save_json(folder / "actor.json", document)
 
@@ -149,7 +150,8 @@ class Actor:
         """Raises InputError for a folder that is no actor, not a whole one, of another schema or
         another prior."""
         about = read_about(folder)
-        for name in ("identity", "renderer", "references"):
+        close_ups = ("close_ups",) if about.get("close_ups") else ()  # older actors have none
+        for name in ("identity", "renderer", "references", *close_ups):
             if not (folder / f"{name}.safetensors").exists():
                 raise InputError(
                     f"{folder} is not a whole actor (it has no {name}.safetensors); "
@@ -206,7 +208,7 @@ def save_close_ups(path: Path, close_ups: tuple[CloseUp | None, ...]) -> None:
 
 
 def load_close_ups(path: Path, count: int) -> tuple[CloseUp | None, ...]:
-    """What `save_close_ups` wrote, for so many references; older actors have none."""
+    """What `save_close_ups` wrote, for so many references."""
     if not path.exists():
         return ()
     pictures, header = load_tensors(path, PARTS["close_ups"])

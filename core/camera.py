@@ -69,11 +69,3 @@ def pixel_positions(
     if isinstance(camera, Camera):
         return camera.pixels_from_camera(points)
     return torch.stack([c.pixels_from_camera(p) for c, p in zip(camera, points, strict=True)])
-
-
-def pixels_from_clip(
-    clip: Float[Tensor, "*batch 4"], width: int, height: int
-) -> Float[Tensor, "*batch 2"]:
-    """Where homogeneous clip points land, in pixels."""
-    ndc = clip[..., :2] / clip[..., 3:]
-    return torch.stack([(ndc[..., 0] + 1) * width / 2, (1 - ndc[..., 1]) * height / 2], -1)

@@ -136,6 +136,7 @@ def codecs() -> dict[str, dict[str, bool]]:
 def weights() -> dict[str, dict[str, Any]]:
     """The weight files in use, whose they are and under which licence."""
     from face3d.morphable import default_model
+    from prior.contact_ear import load_contact_ear
     from prior.denoiser import load_denoiser
     from prior.expression import load_driver
     from prior.generator import load_generator
@@ -150,6 +151,7 @@ def weights() -> dict[str, dict[str, Any]]:
         ("rendering prior", default_prior, ours),
         ("speech model", load_driver, ours),
         ("denoiser", load_denoiser, ours),
+        ("contact ear", load_contact_ear, ours),
         ("takes of a line", load_generator, ours),
         ("sync expert", load_expert, ours),
         ("sync judge", load_judge, ours),

@@ -1,38 +1,16 @@
-"""Which frame a sample belongs to, which frames a range names, and timecode, all in integers.
+"""Which frames a range names, and timecode, all in integers.
 
-Frame i covers [i/fps, (i+1)/fps) after the first picture; sample n is heard at start + n/rate and
-belongs to the frame that covers that moment, so frames tile the sound without gap or overlap.
-Drop-frame timecode is a label that skips numbers; no frame is ever dropped.
+Frame i covers [i/fps, (i+1)/fps) after the first picture. Drop-frame timecode is a label that skips
+numbers; no frame is ever dropped.
 """
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil
 
 from core.errors import UsageError
 
 _TIMECODE = r"\d{1,2}:\d\d:\d\d[:;.]\d\d"
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """Pictures at `fps` beside samples at `rate` Hz, sample 0 `start` seconds after picture 0."""
-
-    fps: Fraction
-    rate: int
-    start: Fraction = Fraction(0)
-
-    def frame_of(self, sample: int) -> int:
-        """The frame that covers sample `sample`; negative before the first picture."""
-        return floor((self.start + Fraction(sample, self.rate)) * self.fps)
-
-    def samples_of(self, frame: int) -> range:
-        """The samples that frame `frame` covers; negative indices lie before the sound begins."""
-        return range(self._first_sample(frame), self._first_sample(frame + 1))
-
-    def _first_sample(self, frame: int) -> int:
-        return ceil((frame / self.fps - self.start) * self.rate)
 
 
 def parse_range(

@@ -103,6 +103,22 @@ def test_close_ups_survive_beside_references_that_have_none(tmp_path: Path) -> N
     assert both.close_ups == (*close_ups, None, None, None, None)
     actor.save(tmp_path / "ann", PRIOR)
     assert Actor.load(tmp_path / "ann", PRIOR).windows.close_ups == ()
+    rich.save(tmp_path / "ann", PRIOR)
+    (tmp_path / "ann" / "close_ups.safetensors").unlink()
+    with pytest.raises(InputError, match=r"no close_ups\.safetensors"):
+        Actor.load(tmp_path / "ann", PRIOR)
+
+
+def test_what_an_actor_is_now_outweighs_what_its_document_said(tmp_path: Path) -> None:
+    """Kills facts of the file an actor came from written over those of the actor: a style learned
+    anew would still be said to be the old one's, and its habit never used."""
+    learned().save(tmp_path / "ann", PRIOR)
+    known = Actor.load(tmp_path / "ann", PRIOR)
+    style = replace(known.style, source="other.mp4", lag_frames=-2.0, taught="now")
+    replace(known, style=style).save(tmp_path / "ann", PRIOR)
+    again = Actor.load(tmp_path / "ann", PRIOR)
+    assert (again.style.source, again.style.lag_frames) == ("other.mp4", -2.0)
+    assert (again.style.taught, again.about["seed"]) == ("now", 3)
 
 
 def test_an_actor_that_was_saved_renders_like_the_one_that_was_not(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import torch
 
-from core.camera import Camera, pixels_from_clip
+from core.camera import Camera
 
 CAMERA = Camera(500.0, (310.0, 250.0), 640, 480, near_metres=0.1, far_metres=10.0)
 
@@ -12,6 +12,12 @@ def points() -> torch.Tensor:
     xy = 0.4 * torch.randn(50, 2, generator=random, dtype=torch.float64)
     z = -0.2 - 5 * torch.rand(50, 1, generator=random, dtype=torch.float64)
     return torch.cat([xy, z], 1)
+
+
+def pixels_from_clip(clip: torch.Tensor, width: int, height: int) -> torch.Tensor:
+    """Where homogeneous clip points land, in pixels."""
+    ndc = clip[..., :2] / clip[..., 3:]
+    return torch.stack([(ndc[..., 0] + 1) * width / 2, (1 - ndc[..., 1]) * height / 2], -1)
 
 
 def test_a_point_lands_where_arithmetic_says() -> None:

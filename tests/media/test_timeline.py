@@ -3,30 +3,9 @@ from fractions import Fraction
 import pytest
 
 from core.errors import UsageError
-from media.timeline import Timeline, frames_of_timecode, parse_range, timecode_after
+from media.timeline import frames_of_timecode, parse_range, timecode_after
 
 NTSC = Fraction(30000, 1001)
-
-
-@pytest.mark.parametrize("fps", [Fraction(25), NTSC, Fraction(24000, 1001)])
-@pytest.mark.parametrize("rate", [44100, 22050, 16000])
-@pytest.mark.parametrize("start", [Fraction(0), Fraction(1, 3), Fraction(-7, 10)])
-def test_frames_tile_the_sound(fps: Fraction, rate: int, start: Fraction) -> None:
-    """Kills rounding instead of ceiling, float rates, and an offset of the wrong sign."""
-    timeline = Timeline(fps, rate, start)
-    edge = timeline.samples_of(0).start
-    for frame in (*range(40), 86399):
-        samples = timeline.samples_of(frame)
-        if frame < 40:
-            assert samples.start == edge
-            edge = samples.stop
-        assert {timeline.frame_of(samples.start), timeline.frame_of(samples.stop - 1)} == {frame}
-        assert frame / fps <= start + Fraction(samples.start, rate) < (frame + 1) / fps
-
-
-def test_an_hour_of_ntsc_does_not_drift() -> None:
-    """Kills int(fps) and accumulated float seconds."""
-    assert Timeline(NTSC, 48000).frame_of(48000 * 3600) == 107892
 
 
 @pytest.mark.parametrize(
