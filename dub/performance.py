@@ -21,7 +21,7 @@ from dub.closures import brought_together, heard_contacts, told_contacts
 from dub.direction import Direction
 from face3d.track import Track
 from media.audio import Audio
-from prior.expression import ExpressionModel
+from prior.expression import ExpressionModel, read_at
 from prior.generator import load_generator
 
 RAMP_FRAMES = 4
@@ -63,20 +63,31 @@ def reenacting(track: Track) -> Performance:
 
 
 def speaking(
-    track: Track, speech: Audio, driver: ExpressionModel, direction: Direction
+    track: Track,
+    speech: Audio,
+    driver: ExpressionModel,
+    direction: Direction,
+    middles: Float[np.ndarray, " T"] | None = None,
 ) -> Performance:
     """The mouth of `speech`, which starts with the track's first frame.
 
-    Raises InputError for speech in which nothing is heard.
+    `middles`: when each frame is in the middle of being shown, in seconds after the first one's
+    start, where that is not at an even rate. Raises InputError for speech in which nothing is
+    heard.
     """
-    count, fps = len(track), track.fps
-    strength = torch.from_numpy(np.broadcast_to(direction.strength, count).astype(np.float32))
-    intent = strength[:, None] * taken(speech, driver, fps, count, direction)
+    fps = float(track.fps)
+    times = (np.arange(len(track)) + 0.5) / fps if middles is None else middles
+    # Mouths and contacts are made at an even rate, and read when the frames are shown.
+    length = len(track) if middles is None else int(times[-1] * fps + 0.5) + 2
     told = direction.sounds
     contacts = heard_contacts(speech) if told is None else told_contacts(told)
-    intent = brought_together(intent, contacts, float(fps), driver.manner)
+    strength = np.broadcast_to(direction.strength, len(track))
+    strong = np.interp((np.arange(length) + 0.5) / fps, times, strength).astype(np.float32)
+    line = torch.from_numpy(strong)[:, None] * taken(speech, driver, track.fps, length, direction)
+    intent = brought_together(line, contacts, fps, driver.manner)
+    if middles is not None:
+        intent = read_at(intent, torch.from_numpy((times * fps - 0.5).clip(0)))
     start, stop = spoken_span(speech)
-    times = (np.arange(count) + 0.5) / float(fps)
     spoken = (times >= start - LEAD_SECONDS) & (times <= stop + LEAD_SECONDS)
     refused = reasons(track, direction)
     free = np.array([not reason for reason in refused])

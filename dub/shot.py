@@ -103,12 +103,13 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     if speech is None:
         performance = reenacting(track)
     else:
-        performance = speaking(track, speech, style.driver(), direction)
+        uneven = clip.unevenness(frames) > EVEN_SECONDS
+        middles = clip.middles(frames) if uneven else None
+        performance = speaking(track, speech, style.driver(), direction, middles)
     performed_at = monotonic()
 
     grades = plate_grades(model, person.identity, person.skin, clip, track)
     warnings += light_warnings(job.plate, grades)
-    warnings += [] if speech is None else rate_warnings(clip, frames)
     person, lights = on_device(person, job.device), on_device(grades, job.device)
     grains = plate_grains(model, actor.identity, clip, track)
     if job.device.type == "cpu":
@@ -163,6 +164,9 @@ def style_of_clip(
 STYLE_SECONDS = 60
 """No more of a style clip is looked at."""
 
+EVEN_SECONDS = 0.002
+"""Stamps this near an even rate's are rounded, not uneven."""
+
 
 def check_output(job: Dubbing) -> None:
     """Refuse an output that cannot be, before any work is done for it."""
@@ -186,21 +190,6 @@ def length_warnings(speech: Audio, plate_seconds: float) -> list[str]:
             f"the last {end - plate_seconds:.2f} s of it drive nothing."
         ]
     return []
-
-
-def rate_warnings(clip: Clip, frames: range) -> list[str]:
-    """Mouths are made at an even rate: where the plate's own varies, they leave the sound."""
-    apart = clip.unevenness(frames)
-    if apart <= APART_SECONDS:
-        return []
-    return [
-        f"the frame rate of {clip.path.name} varies, and mouths are up to {apart:.2f} s beside the "
-        "sound; convert the plate to a constant rate first."
-    ]
-
-
-APART_SECONDS = 0.04
-"""A frame at 25 a second: less between mouth and sound is not noticed."""
 
 
 def light_warnings(plate: Path, grades: Sequence[Grade | None]) -> list[str]:

@@ -19,7 +19,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from core.errors import InputError
@@ -95,6 +95,11 @@ class Clip:
     def seconds(self) -> float:
         """How long the pictures last."""
         return float((self.stamps.end - int(self.pts[0])) * self.time_base)
+
+    def middles(self, frames: range) -> Float64[ndarray, " T"]:
+        """Seconds from the range's first picture to the middle of each frame, as long as shown."""
+        pts = np.array([*self.pts, self.stamps.end])[frames.start : frames.stop + 1]
+        return (pts[:-1] + pts[1:] - 2 * pts[0]) / 2 * float(self.time_base)
 
     def unevenness(self, frames: range) -> float:
         """Seconds by which a frame is shown earlier or later than at `fps` from the range's first

@@ -115,3 +115,29 @@ def test_a_drawn_take_differs_and_its_seed_gives_it_again() -> None:
     assert torch.equal(shown[1], shown[2])
     for a, b in ((0, 1), (1, 3), (1, 4)):
         assert float((shown[a] - shown[b]).abs().max()) > 0.05
+
+
+class Rising(ExpressionModel):
+    """An audio model whose mouth tells the time: as many deviations as seconds, at any rate."""
+
+    def mouth(
+        self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
+    ) -> torch.Tensor:
+        seconds = (torch.arange(frames) + 0.5) / float(fps)
+        return seconds[:, None].expand(-1, 20)
+
+
+def test_an_uneven_plate_says_each_moment_when_it_is_shown() -> None:
+    """Kills mouths spaced evenly over frames that are not: a phone's plate that holds its tenth
+    frame for half a second would speak half a second behind its sound from there on."""
+    middles = (np.arange(50) + 0.5) / 25 + np.where(np.arange(50) > 9, 0.5, 0.0)
+    told = Direction(sounds=())
+    clock = Rising(load_driver().network, load_driver().manner, {})
+    shown = speaking(track(50), heard(0.0, 3.0, 3.0), clock, told, middles)
+    assert len(shown.intent) == 50
+    np.testing.assert_allclose(shown.intent[:, 0].numpy(), middles, atol=1e-5)
+    even = speaking(track(50), heard(0.0, 3.0, 3.0), clock, told)
+    np.testing.assert_allclose(even.intent[:, 0].numpy(), (np.arange(50) + 0.5) / 25, atol=1e-5)
+    curve = np.where(np.arange(50) < 25, 1.0, 0.5)
+    weak = speaking(track(50), heard(0.0, 3.0, 3.0), clock, Direction(curve, sounds=()), middles)
+    np.testing.assert_allclose(weak.intent[30:, 0].numpy(), middles[30:] / 2, atol=1e-5)

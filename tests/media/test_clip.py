@@ -58,6 +58,10 @@ def test_variable_rate_keeps_every_stamp(make_clip: Callable, numbered: Callable
     assert clip.fps < 10
     shown = (np.array(stamps) - 1001) / 30000 - np.arange(-1, 5) / float(clip.fps)
     assert clip.unevenness(range(1, 4)) == pytest.approx(np.abs(shown[1:4]).max())
+    middle = (1001 + 4003) / 2 - 1001, (4003 + 4500) / 2 - 1001
+    np.testing.assert_allclose(clip.middles(range(1, 3)) * 30000, middle)
+    last = clip.middles(range(4, 6))[1] * 30000 + 9007
+    assert last == pytest.approx((30001 + clip.stamps.end) / 2)
     assert Clip.open(make_clip(numbered(6), name="even.mp4")).unevenness(range(1, 6)) < 1e-4
 
 
