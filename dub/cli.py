@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -158,24 +158,17 @@ class Dub(Verb):
     def run(self) -> int:
         if not 1 <= self.takes <= MOST_TAKES:
             raise UsageError(f"--takes {self.takes} is not between 1 and {MOST_TAKES}; try 3.")
-        for take in range(1, self.takes + 1):
-            shot(
-                replace(self, output=take_path(self.output, take)),
-                self.speech,
-                strength=self.strength,
-                silence=self.silence,
-                keep=self.keep,
-                words=self.words,
-                style=self.style,
-                take=take,
-                seed=self.seed,
-            )
-        return 0
-
-
-def take_path(output: Path, take: int) -> Path:
-    """Where a take goes: the first to the output itself, the others beside it."""
-    return output if take == 1 else output.with_name(f"{output.stem}.take{take}{output.suffix}")
+        return shot(
+            self,
+            self.speech,
+            strength=self.strength,
+            silence=self.silence,
+            keep=self.keep,
+            words=self.words,
+            style=self.style,
+            takes=self.takes,
+            seed=self.seed,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -330,19 +323,22 @@ def frames_of(clip: Any, text: str | None) -> range:
 
 
 def shot(verb: Dub | Reenact, speech: Path | None, **settings: Any) -> int:
-    """Dub or reenact one shot and say where it lies."""
+    """Dub or reenact one shot and say where it lies, every take of it."""
     from core.device import resolve_device
-    from dub.shot import Dubbing, dub_shot
+    from dub.shot import Dubbing, dub_shot, take_path
     from dub.sidecar import sidecar_path
     from media.clip import Clip
 
     frames = frames_of(Clip.open(verb.plate), verb.frames)
     settings |= {"device": resolve_device(verb.device).torch, "quality": verb.quality}
     job = Dubbing(verb.actor, verb.plate, verb.output, frames, speech, **settings)
-    document = dub_shot(job, verb.reporter)
-    for run in document["passed_through"]:
-        verb.reporter.say(f"untouched: frames {run['start']} to {run['stop']} ({run['reason']})")
-    print_result(document, verb.json, lambda _: f"{verb.output}\n{sidecar_path(verb.output)}")
+    for take, document in enumerate(dub_shot(job, verb.reporter), 1):
+        output = take_path(verb.output, take)
+        where = f"{output}\n{sidecar_path(output)}"
+        for run in document["passed_through"]:
+            span = f"frames {run['start']} to {run['stop']}"
+            verb.reporter.say(f"untouched: {span} ({run['reason']})")
+        print_result(document, verb.json, lambda _, where=where: where)
     return 0
 
 

@@ -65,8 +65,8 @@ class Dubbing:
     keep: tuple[str, ...] = ()
     style: Path | None = None
     """A clip of someone whose manner the line is spoken in, the actor's own unless told."""
-    take: int = 1
-    """1 is the expected take; the others are drawn, by their number and the seed."""
+    takes: int = 1
+    """The first is the expected one; the others are drawn, by their number and the seed."""
     seed: int = 0
     words: str | None = None
     """What is said, or a file of its sounds, see `direction.sounds_of`; heard unless told."""
@@ -76,8 +76,8 @@ class Dubbing:
     """`draft` leaves out the detail that large faces get from close-ups."""
 
 
-def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
-    """Write `job.output` and its sidecar; returns the sidecar's document.
+def dub_shot(job: Dubbing, reporter: Reporter) -> list[dict[str, Any]]:
+    """Write every take and its sidecar; returns the sidecars' documents.
 
     Frames out are frames in, at the plate's rate; outside the matte every sample is the plate's.
     Raises InputError, UsageError or ResourceError before anything is written where it can.
@@ -86,7 +86,9 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     frames = job.frames or range(len(clip))
     speech = None if job.speech is None else load_audio(job.speech)
     direction = directed(job, clip, frames, speech)
-    check_output(job)
+    takes = range(1, job.takes + 1)
+    for take in takes:
+        check_output(replace(job, output=take_path(job.output, take)))
     prior = default_prior()
     actor = Actor.load(job.actor, prior)
     model = default_model()
@@ -95,43 +97,52 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> dict[str, Any]:
     if job.style is not None:
         style, moves = style_of_clip(job.style, model, reporter)
     direction = replace(direction, style=style_of(moves))
-    warnings = [] if speech is None else length_warnings(speech, len(frames) / float(clip.fps))
 
     began = monotonic()
     track = tracked(clip, frames, actor.identity, reporter)
-    tracked_at = monotonic()
-    if speech is None:
-        performance = reenacting(track)
-    else:
-        uneven = clip.unevenness(frames) > EVEN_SECONDS
-        middles = clip.middles(frames) if uneven else None
-        performance = speaking(track, speech, style.driver(), direction, middles)
-    performed_at = monotonic()
-
+    tracking = monotonic() - began
     grades = plate_grades(model, person.identity, person.skin, clip, track)
+    grains = plate_grains(model, actor.identity, clip, track)
+    warnings = [] if speech is None else length_warnings(speech, len(frames) / float(clip.fps))
     warnings += light_warnings(job.plate, grades)
     person, lights = on_device(person, job.device), on_device(grades, job.device)
-    grains = plate_grains(model, actor.identity, clip, track)
     if job.device.type == "cpu":
         person = replace(person, renderer=accelerated(person.renderer, best_engine()))
-    # Decoding, painting and encoding go on side by side.
-    plate = ahead(clip.frames(frames))
-    dubbed = performed(person, plate, track, performance, lights, grains, job.seed)
-    with closing(ahead(dubbed)) as made, ClipWriter(job.output, clip, speech) as writer:
-        for frame in reported(made, reporter, "dub", len(frames)):
-            writer.write(frame)
 
-    seconds = {
-        "track": tracked_at - began,
-        "perform": performed_at - tracked_at,
-        "render": monotonic() - performed_at,
-    }
+    documents = []
+    for take in takes:
+        began, output = monotonic(), take_path(job.output, take)
+        if speech is None:
+            performance = reenacting(track)
+        else:
+            uneven = clip.unevenness(frames) > EVEN_SECONDS
+            middles = clip.middles(frames) if uneven else None
+            asked = replace(direction, take=take)
+            performance = speaking(track, speech, style.driver(), asked, middles)
+        performed_at = monotonic()
+        # Decoding, painting and encoding go on side by side.
+        plate = ahead(clip.frames(frames))
+        dubbed = performed(person, plate, track, performance, lights, grains, job.seed)
+        with closing(ahead(dubbed)) as made, ClipWriter(output, clip, speech) as writer:
+            for frame in reported(made, reporter, "dub", len(frames)):
+                writer.write(frame)
+        seconds = {
+            "track": tracking,
+            "perform": performed_at - began,
+            "render": monotonic() - performed_at,
+        }
+        about = describe(job, take, clip, frames, track, performance, grades, seconds, warnings)
+        about["grain"] = [None if grain is None else grain.facts() for grain in grains]
+        save_json(sidecar_path(output), about)
+        documents.append(about)
     for warning in warnings:
         reporter.say(f"warning: {warning}")
-    document = describe(job, clip, frames, track, performance, grades, seconds, warnings)
-    document["grain"] = [None if grain is None else grain.facts() for grain in grains]
-    save_json(sidecar_path(job.output), document)
-    return document
+    return documents
+
+
+def take_path(output: Path, take: int) -> Path:
+    """Where a take goes: the first to the output itself, the others beside it."""
+    return output if take == 1 else output.with_name(f"{output.stem}.take{take}{output.suffix}")
 
 
 def directed(job: Dubbing, clip: Clip, frames: range, speech: Audio | None) -> Direction:
@@ -140,7 +151,7 @@ def directed(job: Dubbing, clip: Clip, frames: range, speech: Audio | None) -> D
     kept = kept_frames(job.keep, clip.fps, len(clip), clip.timecode, frames)
     told = job.words is not None and speech is not None
     sounds = sounds_of(job.words, speech) if told else None  # pyright: ignore
-    return Direction(strength, job.silence, kept, job.take, job.seed, sounds=sounds)
+    return Direction(strength, job.silence, kept, seed=job.seed, sounds=sounds)
 
 
 def style_of_clip(
@@ -235,6 +246,7 @@ def performed(
 
 def describe(
     job: Dubbing,
+    take: int,
     clip: Clip,
     frames: range,
     track: Track,
@@ -257,7 +269,7 @@ def describe(
             "strength": _told(job.strength),
             "silence": job.silence,
             "keep": list(job.keep),
-            "take": job.take,
+            "take": take,
             "seed": job.seed,
             "quality": job.quality,
             "words": job.words and _told(job.words),

@@ -305,8 +305,12 @@ def test_dub_says_what_it_left_untouched(
     assert main(["dub", *job, "--strength", "-1"]) == 2
     assert main(["dub", *job, "--takes", "0"]) == 2
     assert main(["dub", *job, "--takes", "2", "--seed", "5"]) == 0
-    second = json.loads((tmp_path / "line.take2.mkv.redub.json").read_text())
-    assert second["settings"]["take"] == 2
+    first, second = (
+        json.loads((tmp_path / f"line{name}.mkv.redub.json").read_text()) for name in ("", ".take2")
+    )
+    assert (first["settings"]["take"], second["settings"]["take"]) == (1, 2)
+    # One tracking serves all takes.
+    assert first["seconds"]["track"] == second["seconds"]["track"]
     assert second["intent_opening_millimetres"] != document["intent_opening_millimetres"]
     capsys.readouterr()
     assert main(["dub", *job[:-6], "-o", str(PERFORMER)]) == 2
