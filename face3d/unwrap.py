@@ -1,5 +1,7 @@
 """Visible pixels to the texture: a person's colours in UV, fused over frames."""
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -8,13 +10,14 @@ from face3d.anatomy import FACE_V
 
 
 def unwrap(
-    uv: Float[Tensor, "N 2 H W"], images: UInt8[Tensor, "N 3 H W"], size: int
+    uv: Iterable[Float[Tensor, "2 _ _"]], images: Iterable[UInt8[Tensor, "3 _ _"]], size: int
 ) -> tuple[Float[Tensor, "3 R R"], Float[Tensor, "R R"]]:
     """Colours in [−1, 1] of each texel, averaged over the frames that show it, and its weight.
 
-    `uv` are the views' texture coordinates, 0 where they show nothing. Pixels are splatted
-    bilinearly. Inside the mouth the brighter frames win: a tooth is seen in few frames and is
-    brighter than the shadow or lip that stands there otherwise.
+    `uv` are the views' texture coordinates, 0 where they show nothing; a view is as large as its
+    image, another may be larger. Pixels are splatted bilinearly. Inside the mouth the brighter
+    frames win: a tooth is seen in few frames and is brighter than the shadow or lip that stands
+    there otherwise.
     """
     total = torch.zeros(3, size * size)
     weight = torch.zeros(size * size)

@@ -59,9 +59,10 @@ def skin_of(
         uv = look(model, track.identity, here, camera).uv
         if hidden:
             uv = uv * ~swept_mask(model, track.identity, here, camera)[:, None]
-        coordinates.append(uv)
-        images.append(torch.from_numpy(crop_image(frame.rgb, crop).transpose(2, 0, 1).copy())[None])
-    colours, weight = unwrap(torch.cat(coordinates), torch.cat(images), TEXELS)
+        coordinates.append(uv[0])
+        images.append(torch.from_numpy(crop_image(frame.rgb, crop).transpose(2, 0, 1).copy()))
+    # Lists, because the crops of two shots need not be of one size.
+    colours, weight = unwrap(coordinates, images, TEXELS)
     return Skin(colours, (weight > ENOUGH) & face_chart())
 
 

@@ -56,6 +56,22 @@ def test_a_plates_own_mouth_is_not_looked_at(performer_clip: Clip, performer_tra
     assert 200 < int(hidden.known.sum()) < int(whole.known.sum())
 
 
+def test_a_cut_to_another_size_of_face_is_looked_across(
+    performer_clip: Clip, performer_track: Track
+) -> None:
+    """Kills pictures of all shots stacked as one: crops of two shots differ in size."""
+    some, shot = np.arange(0, 40, 10), torch.zeros_like(performer_track.shot)
+    shot[20:] = 1
+    crop = performer_track.crops[0]
+    smaller = replace(crop, pixels=crop.pixels - 16)
+    two_shots = replace(performer_track, crops=(crop, smaller), shot=shot)
+    cut = skin_of(MODEL, performer_clip, two_shots, some, hidden=False)
+    uncut = skin_of(MODEL, performer_clip, performer_track, some, hidden=False)
+    both = cut.known & uncut.known
+    assert float(both.sum()) > 0.95 * float(uncut.known.sum())
+    assert float((cut.colours - uncut.colours)[:, both].abs().mean()) < 0.03
+
+
 def test_normals_point_out_of_the_face() -> None:
     """Kills a chart upside down, mirrored or inside out: the left cheek looks to +x, the chin and
     the brow away from each other, all of them forwards."""
