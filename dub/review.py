@@ -39,6 +39,9 @@ FOLLOWS = 0.7
 UNSURE = 0.5
 """Confidence below which a frame is worth a look."""
 
+AS_DIRECTED = ("kept", "no speech")
+"""Reasons for which a frame stays the plate's because it is to."""
+
 ASTRAY = 2.5
 """Deviations by which a mouth is open otherwise than asked to be worth a look."""
 
@@ -169,12 +172,16 @@ def checked(
 ) -> list[Check]:
     """What a quality control would hold the shot against."""
     follows = opening_corr(openings.dub, openings.asked)
-    through = int(np.isnan(openings.asked).sum())
+    lost = sum(
+        run["stop"] - run["start"]
+        for run in document["passed_through"]
+        if run["reason"] not in AS_DIRECTED
+    )
     checks = [
         Check("frame rate", f"{made.fps}", f"the plate's, {plate.fps}", made.fps == plate.fps),
         Check("size", f"{made.width} x {made.height}", "the plate's",
               (made.width, made.height) == (plate.width, plate.height)),
-        Check("frames passed through", str(through), "none", through == 0),
+        Check("frames that could not be painted", str(lost), "none", lost == 0),
         Check("mouth follows the line", f"{follows:.2f}", f"at least {FOLLOWS}",
               follows >= FOLLOWS),
     ]  # fmt: skip

@@ -46,7 +46,10 @@ def dubbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "plate": clip_facts(clip),
         "range": [FRAMES.start, FRAMES.stop],
         "speech": None,
-        "passed_through": [{"start": 6, "stop": 8, "reason": "kept"}],
+        "passed_through": [
+            {"start": 6, "stop": 8, "reason": "kept"},
+            {"start": 15, "stop": 16, "reason": "no face"},
+        ],
         "confidence": [0.9] * 9 + [0.2, 0.9, 0.9],
         "intent_opening_millimetres": list(np.linspace(0, 5, len(FRAMES))),
     }
@@ -88,9 +91,9 @@ def test_the_page_holds_plate_above_dub_of_every_frame(dubbed: Path) -> None:
     checks = {check["name"]: check["passed"] for check in found["checks"]}
     assert checks["frame rate"]
     assert checks["size"]
-    assert not checks["frames passed through"]
+    assert not checks["frames that could not be painted"]
     page.unlink()
-    with pytest.raises(QualityError, match=r"frames passed through: 2, asked none.*page\.html"):
+    with pytest.raises(QualityError, match=r"could not be painted: 1, asked none.*page\.html"):
         review_shot(Review(dubbed, PERFORMER, page, strict=True), Silent())
     assert page.exists()
 
