@@ -339,7 +339,8 @@ def dubbed(job: Benchmark, case: Case, sound: Path) -> dict[str, Any]:
     driven = replace(
         track, motion=track.motion.with_mouth(performance.mouth), valid=track.valid & painted
     )
-    shot = collect(clip.frames(shot_frames), driven, default_model(), {"dub": made.frames()})
+    systems = {"dub": made.frames()}
+    shot = collect(clip.frames(shot_frames), driven, default_model(), systems, own_pixels=False)
     meant = intended_opening(default_model(), performance.intent).numpy().astype(float)
     meant[performance.share < 1] = np.nan
     corr = [

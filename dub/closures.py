@@ -22,7 +22,7 @@ from prior.contact_ear import load_contact_ear
 from prior.expression import CLOCK, STRIDE, load_driver
 from prior.hearing import hear
 from prior.manner import Manner
-from prior.phonemes import BILABIAL, LABIODENTAL, STOPS, Phoneme
+from prior.phonemes import BILABIAL, LABIODENTAL, SHUT_SHARE, STOPS, Phoneme
 
 LEAST_CHANCE, SURE_CHANCE = 0.25, 0.6
 NEAR_MILLIMETRES, FAR_MILLIMETRES = 2.5, 6.0
@@ -30,8 +30,6 @@ NEAR_MILLIMETRES, FAR_MILLIMETRES = 2.5, 6.0
 surer it is, the farther apart they may be."""
 PEAK_SHARE = 0.5
 """Of what was found, the moments count whose chance is this share of its largest."""
-SHUT_SHARE = 0.6
-"""Of a stop, before it bursts."""
 PRESSED_MILLIMETRES = -0.5
 """Gap of lips that meet: pressed, because a rendered gap ends where the mesh's does not."""
 TEETH_MILLIMETRES = 1.0

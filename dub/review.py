@@ -83,7 +83,7 @@ def review_shot(job: Review, reporter: Reporter) -> dict[str, Any]:
     settings = TrackerConfig(stage="landmarks")
     track = track_clip(plate, frames, config=settings, reporter=reporter)
     pictures = reported(plate.frames(frames), reporter, "look", len(frames))
-    shot = collect(pictures, track, default_model(), {"dub": made.frames()})
+    shot = collect(pictures, track, default_model(), {"dub": made.frames()}, own_pixels=False)
     seen = {"plate": shot.truth, "dub": shot.systems["dub"]}
     before, after = (mouth_opening(np.stack(one.landmarks)) for one in seen.values())
     openings = Openings(before, after, asked_openings(document))

@@ -63,8 +63,12 @@ def collect(
     track: Track,
     model: MorphableModel,
     systems: Mapping[str, Iterable[Frame]],
+    own_pixels: bool = True,
 ) -> Shot:
-    """Run plate and systems side by side, keeping their windows and fresh landmarks."""
+    """Run plate and systems side by side, keeping their windows and fresh landmarks.
+
+    Pictures of large faces are also scored in the plate's own pixels, unless nobody will look.
+    """
     size = WINDOW_WIDTH + 2 * ROOM, WINDOW_HEIGHT + 2 * ROOM
     sweep = sweep_covering(track.motion.mouth)
     streams: dict[str, Iterator[Frame]] = {name: iter(s) for name, s in systems.items()}
@@ -82,7 +86,7 @@ def collect(
         outer.append(mask)
         corners.append((left, top))
         inside = mask_in_frame(mask, crop, left, top, frame)
-        closely = crop.scale * WORTH < 1 and bool(track.valid[i]) and i % every == 0
+        closely = own_pixels and crop.scale * WORTH < 1 and bool(track.valid[i]) and i % every == 0
         for name, stream in (("truth", None), *streams.items()):
             shown = frame if stream is None else next(stream)
             into = truth if stream is None else seen[name]

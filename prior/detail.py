@@ -17,8 +17,9 @@ from jaxtyping import Float
 from face3d.track import Crop
 from prior.close_up import CloseUp
 from prior.composite import enlarged
+from prior.losses import LUMA
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+GREY = np.array(LUMA, np.float32)
 
 BAND = 1.0
 """Deviation, in crop pixels, of the Gaussian below which detail begins: the network's own is soft
@@ -85,7 +86,7 @@ def detailed(
 
 def flow_to(lender: Lender, made: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 2"]:
     """Crop pixels to go from a pixel of the painting to its like in the reference."""
-    ours, theirs = made @ LUMA, lender.coarse @ LUMA
+    ours, theirs = made @ GREY, lender.coarse @ GREY
     theirs = np.where(lender.visible > 0, theirs, ours)
     codes = [np.clip(luma, 0, 255).astype(np.uint8) for luma in (ours, theirs)]
     flow = FLOW.calc(*codes, None)  # pyright: ignore[reportCallIssue, reportArgumentType]
@@ -105,7 +106,7 @@ def difference(
 ) -> Float[np.ndarray, "h w"]:
     """By how many code values two pictures' details differ around each pixel, whatever their
     shading; infinite where the other shows nothing."""
-    apart = (made - other) @ LUMA
+    apart = (made - other) @ GREY
     known = np.isfinite(apart)
     apart = np.where(known, apart, 0).astype(np.float32)
     apart -= cv2.blur(apart, (15, 15))

@@ -158,12 +158,10 @@ def _paint_batch(
     covered &= seen.outer[:, 0] > 0
     fine: list[np.ndarray | None] = [None] * len(group)
     if any(person.close_ups) and track.crop(group[0][0]).scale * WORTH < 1:
-        contrast = contrast_of(grade, made, seen.uv)
+        contrast, plain = contrast_of(grade, made, seen.uv), _coded(made)
         for k, (i, _) in enumerate(group):
             lenders = lenders_of(person, seen[k : k + 1], track, motion, chosen[i], i, corners[k])
-            fine[k] = detailed(
-                rgb[k], _coded(made)[k], contrast[k], lenders, track.crop(i), *corners[k]
-            )
+            fine[k] = detailed(rgb[k], plain[k], contrast[k], lenders, track.crop(i), *corners[k])
     return {
         i: Painted(rgb[k], matte_of(covered[k].cpu().numpy()), *corners[k], track.crop(i), fine[k])
         for k, (i, _) in enumerate(group)

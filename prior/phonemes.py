@@ -23,6 +23,8 @@ LABIODENTAL = frozenset({"F", "V"})
 """Sounds during which the lower lip meets the upper teeth."""
 
 STOPS = frozenset({"B", "D", "G", "K", "P", "T"})
+SHUT_SHARE = 0.6
+"""Of a stop, before it bursts."""
 LONGEST_STOP = 0.15
 """Seconds. The closure of a stop after a pause sounds like the pause, and the aligner may count all
 of that as the stop: what exceeds this is a pause again."""

@@ -27,7 +27,7 @@ from prior.acoustics import SILENCE
 from prior.contact_ear import REACH, ContactEar, ContactNetwork, ContactShape
 from prior.fitting import Fitting, fit
 from prior.hearing import LOUDNESS_AT, STATES_AT, Hearing, hear
-from prior.phonemes import BILABIAL, STOPS, Phoneme, align
+from prior.phonemes import BILABIAL, SHUT_SHARE, STOPS, Phoneme, align
 from prior.phones import STATES
 from prior.soundscape import music, varied
 from prior.speech import FRAME_RATE, RATE
@@ -38,8 +38,6 @@ TAKES = 3
 """Other takes of each line, see `soundscape.varied`; of who speaks for minutes one in three."""
 ROOMS = 24
 """Four seconds each in which music plays and nobody speaks."""
-SHUT_SHARE = 0.6
-"""Of a stop, before it bursts."""
 MARGIN_SECONDS = 0.01
 SHUT_MILLIMETRES = 0.8
 SPOKEN_SECONDS = 0.2
