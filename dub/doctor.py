@@ -135,7 +135,6 @@ def codecs() -> dict[str, dict[str, bool]]:
 
 def weights() -> dict[str, dict[str, Any]]:
     """The weight files in use, whose they are and under which licence."""
-    from face3d.morphable import default_model
     from prior.contact_ear import load_contact_ear
     from prior.denoiser import load_denoiser
     from prior.expression import load_driver
@@ -144,31 +143,46 @@ def weights() -> dict[str, dict[str, Any]]:
     from prior.renderer import default_prior
     from prior.sync_expert import load_expert
     from prior.sync_judge import load_judge
+    from prior.weights import own_file
 
     ours = "Apache-2.0 (made by redub; the footage it saw: redub prior card)"
     found: dict[str, dict[str, Any]] = {}
-    for name, load, licence in (
-        ("rendering prior", default_prior, ours),
-        ("speech model", load_driver, ours),
-        ("denoiser", load_denoiser, ours),
-        ("contact ear", load_contact_ear, ours),
-        ("takes of a line", load_generator, ours),
-        ("sync expert", load_expert, ours),
-        ("sync judge", load_judge, ours),
-        ("movement", load_movement, ours),
-        ("face model", default_model, "Apache-2.0 (learned from the tracker's own landmarks)"),
+    for name, stem, load in (
+        ("rendering prior", "renderer", default_prior),
+        ("speech model", "expression", load_driver),
+        ("denoiser", "denoiser", load_denoiser),
+        ("contact ear", "contact_ear", load_contact_ear),
+        ("takes of a line", "generator", load_generator),
+        ("sync expert", "sync_expert", load_expert),
+        ("sync judge", "sync_judge", load_judge),
+        ("movement", "movement", load_movement),
     ):
         try:
+            own = own_file(f"{stem}.safetensors")
             load()
-            found[name] = {"usable": True, "state": "ships with redub", "licence": licence}
+            state, licence = ("ships with redub", ours) if own is None else (str(own), "your own")
+            found[name] = {"usable": True, "state": state, "licence": licence}
         except (ToolkitError, OSError) as error:
-            found[name] = {"usable": False, "state": str(error), "licence": licence}
+            found[name] = {"usable": False, "state": str(error), "licence": ""}
+    found["face model"] = face_model()
     found["face mesh detector"] = {
         "usable": True,
         "state": "ships with mediapipe",
         "licence": "Apache-2.0 (Google)",
     }
     return found
+
+
+def face_model() -> dict[str, Any]:
+    """The face that every track and every network speaks in."""
+    from face3d.morphable import default_model
+
+    licence = "Apache-2.0 (learned from the tracker's own landmarks)"
+    try:
+        default_model()
+    except (ToolkitError, OSError) as error:
+        return {"usable": False, "state": str(error), "licence": licence}
+    return {"usable": True, "state": "ships with redub", "licence": licence}
 
 
 def face_models() -> dict[str, dict[str, str]]:

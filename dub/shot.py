@@ -39,10 +39,12 @@ from media.clip import Clip
 from media.frame import Frame
 from media.writer import ClipWriter, check_video
 from prior.composite import pasted
-from prior.generator import style_of
+from prior.expression import load_driver
+from prior.generator import load_generator, style_of
 from prior.grade import Grade, plate_grades
 from prior.person import Person, paint
 from prior.renderer import default_prior
+from prior.weights import own_weights
 from render.engine import accelerated, best_engine
 
 Quality = Literal["draft", "final"]
@@ -87,6 +89,8 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> list[dict[str, Any]]:
     speech = None if job.speech is None else load_audio(job.speech)
     direction = directed(job, clip, frames, speech)
     takes = range(1, job.takes + 1)
+    if job.takes > 1:
+        load_generator().check_taught(load_driver())
     for take in takes:
         check_output(replace(job, output=take_path(job.output, take)))
     prior = default_prior()
@@ -263,6 +267,7 @@ def describe(
         "redub": version("redub"),
         "plate": clip_facts(clip),
         "range": [frames.start, frames.stop],
+        "own_weights": own_weights(),
         "actor": {"folder": job.actor.name, "sha256": folder_hash(job.actor)},
         "speech": job.speech and file_facts(job.speech),
         "settings": {

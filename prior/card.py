@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
+from prior.contact_ear import ContactEar, load_contact_ear
 from prior.denoiser import Denoiser, load_denoiser
 from prior.expression import ExpressionModel, load_driver
 from prior.generator import Generator, load_generator
@@ -12,10 +13,12 @@ from prior.movement import Movement, load_movement
 from prior.renderer import RendererPrior, default_prior
 from prior.sync_expert import SyncExpert, load_expert
 from prior.sync_judge import SyncJudge, load_judge
+from prior.weights import own_file
 
 WHAT = {
     "renderer": "Rendering prior: paints a lower face from texture, warped references and plate.",
     "denoiser": "Denoiser: takes music, hiss and other voices out of speech.",
+    "contact_ear": "Contact ear: hears where lips meet.",
     "expression": "Speech model: moves the mouth's coefficients by what is heard.",
     "generator": "Generator of takes: draws how a line may deviate from the expected mouth.",
     "sync_expert": "Sync expert: do these mouth coefficients speak this sound? For training.",
@@ -25,6 +28,7 @@ WHAT = {
 LOADERS = {
     "renderer": RendererPrior.load,
     "denoiser": Denoiser.load,
+    "contact_ear": ContactEar.load,
     "expression": ExpressionModel.load,
     "generator": Generator.load,
     "sync_expert": SyncExpert.load,
@@ -33,11 +37,12 @@ LOADERS = {
 }
 
 
-def shipped_cards() -> dict[str, dict[str, Any]]:
-    """What each weight file that ships with redub says of itself."""
+def cards_in_use() -> dict[str, dict[str, Any]]:
+    """What each weight file in use says of itself."""
     return {
         "renderer": default_prior().about,
         "denoiser": load_denoiser().about,
+        "contact_ear": load_contact_ear().about,
         "expression": load_driver().about,
         "generator": load_generator().about,
         "sync_expert": load_expert().about,
@@ -46,14 +51,13 @@ def shipped_cards() -> dict[str, dict[str, Any]]:
     }
 
 
-def shipped_pages() -> str:
-    """The cards of the weights that ship: the written one where it lies beside them."""
+def pages_in_use() -> str:
+    """The cards of the weights in use: the written one beside those that ship."""
     pages = []
-    for name, about in shipped_cards().items():
+    for name, about in cards_in_use().items():
         written = files("prior") / f"{name}.md"
-        pages.append(
-            written.read_text(encoding="utf-8") if written.is_file() else _section(name, about)
-        )
+        ships = own_file(f"{name}.safetensors") is None and written.is_file()
+        pages.append(written.read_text(encoding="utf-8") if ships else _section(name, about))
     return "\n\n".join(pages)
 
 

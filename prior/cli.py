@@ -170,15 +170,15 @@ class Card(Verb):
     """Print the model card: which clips and people the weights have seen, under which rights."""
 
     weights: Path | None = None
-    """A weight file; those that ship with redub unless told."""
+    """A weight file; those in use unless told."""
     json: bool = False
     """Print JSON."""
 
     def run(self) -> int:
-        from prior.card import card_of, markdown, shipped_cards, shipped_pages
+        from prior.card import card_of, cards_in_use, markdown, pages_in_use
 
-        cards = card_of(self.weights) if self.weights else shipped_cards()
-        page = markdown(cards) if self.weights else shipped_pages()
+        cards = card_of(self.weights) if self.weights else cards_in_use()
+        page = markdown(cards) if self.weights else pages_in_use()
         print(json.dumps(cards, indent=2) if self.json else page)
         return 0
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from core.serial import Schema
 from prior.hearing import WIDTH, Hearing
 from prior.speech import FRAME_RATE
-from prior.weights import load_network, save_network, shipped
+from prior.weights import in_use, load_network, save_network
 
 SCHEMA = Schema("contact-ear", 1)
 
@@ -90,5 +90,5 @@ class ContactEar:
 
 @cache
 def load_contact_ear() -> ContactEar:
-    """The one that ships with redub. Raises AssetError where it is missing or damaged."""
-    return shipped("contact_ear.safetensors", ContactEar.load)
+    """The one that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    return in_use("contact_ear.safetensors", ContactEar.load)

@@ -27,7 +27,7 @@ from prior.speech import (
     mel_weights,
     speech_level,
 )
-from prior.weights import load_network, save_network, shipped
+from prior.weights import in_use, load_network, save_network
 
 SCHEMA = Schema("denoiser", 1)
 
@@ -139,8 +139,8 @@ class Denoiser:
 
 @cache
 def load_denoiser() -> Denoiser:
-    """The one that ships with redub. Raises AssetError where it is missing or damaged."""
-    return shipped("denoiser.safetensors", Denoiser.load)
+    """The one that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    return in_use("denoiser.safetensors", Denoiser.load)
 
 
 def cleanness(kept: float, taken: float) -> float:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, cached_property
 from hashlib import sha256
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from core.errors import AssetError, InputError
 from core.serial import Schema, load_tensors, save_tensors
 from face3d.track import Track
 from media.audio import Audio
@@ -29,6 +27,7 @@ from prior.habit import Habit, learned_habit
 from prior.hearing import WIDTH, Heard, hear
 from prior.manner import Manner, personal_manner
 from prior.speech import FRAME_RATE
+from prior.weights import in_use
 
 SCHEMA = Schema("expression", 3)
 
@@ -290,15 +289,8 @@ def read_at(values: Float[Tensor, "N M"], place: Float[Tensor, "T"]) -> Float[Te
 
 @cache
 def load_driver() -> ExpressionModel:
-    """The model that ships with redub. Raises AssetError where its file is missing or damaged."""
-    with as_file(files("prior") / "expression.safetensors") as path:
-        try:
-            return ExpressionModel.load(path)
-        except InputError as error:
-            raise AssetError(
-                f"The speech model that ships with redub cannot be used ({error}) "
-                "install redub again."
-            ) from error
+    """The model that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    return in_use("expression.safetensors", ExpressionModel.load)
 
 
 def point_error(

@@ -21,10 +21,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from core.errors import AssetError
 from core.serial import Schema
 from media.audio import Audio
 from prior.expression import CLOCK, ExpressionModel, read_at
-from prior.weights import load_network, save_network, shipped
+from prior.weights import in_use, load_network, save_network
 
 SCHEMA = Schema("generator", 1)
 
@@ -133,6 +134,14 @@ class Generator:
     network: VelocityNetwork
     about: dict[str, Any]
 
+    def check_taught(self, model: ExpressionModel) -> None:
+        """Raises AssetError where another speech model than this one was deviated from."""
+        if self.about.get("speech_model") != model.stamp:
+            raise AssetError(
+                "The generator of takes was trained around another speech model than the one in "
+                "use; train it with `redub prior train --model generator`, or ask for one take."
+            )
+
     @torch.no_grad()
     def take(
         self,
@@ -183,8 +192,8 @@ class Generator:
 
 @cache
 def load_generator() -> Generator:
-    """The generator that ships with redub. Raises AssetError where it is missing or damaged."""
-    return shipped("generator.safetensors", Generator.load)
+    """The generator that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    return in_use("generator.safetensors", Generator.load)
 
 
 def noise(seed: int, first: int, stop: int, width: int) -> Float[Tensor, "N M"]:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from core.serial import Schema
-from prior.weights import load_network, save_network, shipped
+from prior.weights import in_use, load_network, save_network
 
 SCHEMA = Schema("movement", 1)
 
@@ -107,5 +107,5 @@ class Movement:
 
 @cache
 def load_movement() -> Movement:
-    """The extractor that ships with redub. Raises AssetError where it is missing or damaged."""
-    return shipped("movement.safetensors", Movement.load)
+    """The extractor that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    return in_use("movement.safetensors", Movement.load)

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from core.errors import AssetError
 from core.serial import Schema, load_tensors, save_tensors
 from prior.texture_start import TextureStart, evidence_of
+from prior.weights import in_use
 from render.deferred import DeferredRenderer, RendererConfig
 from render.neural_texture import CHANNELS, COLOURS, SIZE, NeuralTexture
 
@@ -84,12 +83,5 @@ def untrained(seed: int) -> RendererPrior:
 
 @cache
 def default_prior() -> RendererPrior:
-    """The prior that ships with redub. Raises AssetError where the package lacks it."""
-    resource = files("prior") / "renderer.safetensors"
-    if not resource.is_file():
-        raise AssetError(
-            "prior/renderer.safetensors is missing from this installation; install redub again or "
-            "train one with `redub prior train`."
-        )
-    with as_file(resource) as path:
-        return RendererPrior.load(path)
+    """The prior that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    return in_use("renderer.safetensors", RendererPrior.load)

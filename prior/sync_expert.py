@@ -21,7 +21,7 @@ from face3d.topology import LIPS_OUTER_UPPER
 from prior.speech import BANDS, SpeechFeatures
 from prior.speech_corpus import SpeechCorpus, vary
 from prior.sync import HOP, REACH, SyncClip, SyncNetwork, Tower, Windows, evidence
-from prior.weights import load_network, save_network, shipped
+from prior.weights import in_use, load_network, save_network
 
 SCHEMA = Schema("sync-expert", 1)
 
@@ -135,5 +135,5 @@ class SyncExpert:
 
 @cache
 def load_expert() -> SyncExpert:
-    """The expert that ships with redub. Raises AssetError where its file is missing or damaged."""
-    return shipped("sync_expert.safetensors", SyncExpert.load)
+    """The expert that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    return in_use("sync_expert.safetensors", SyncExpert.load)

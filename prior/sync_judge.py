@@ -27,7 +27,7 @@ from prior.phones import PHONES, phone_scores
 from prior.speech import speech_features
 from prior.speech_corpus import SpeechExample
 from prior.sync import CLOCK, HOP, REACH, Offset, SyncClip, SyncNetwork, Tower, Windows, find_offset
-from prior.weights import load_network, save_network, shipped
+from prior.weights import in_use, load_network, save_network
 
 SCHEMA = Schema("sync-judge", 1)
 LANDMARKS = Schema("landmarks", 1)
@@ -166,5 +166,5 @@ class SyncJudge:
 
 @cache
 def load_judge() -> SyncJudge:
-    """The judge that ships with redub. Raises AssetError where its file is missing or damaged."""
-    return shipped("sync_judge.safetensors", SyncJudge.load)
+    """The judge that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    return in_use("sync_judge.safetensors", SyncJudge.load)

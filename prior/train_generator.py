@@ -121,8 +121,10 @@ def train_generator(corpus: Path, output: Path, seed: int, reporter: Reporter) -
     """Weights in `output`, which holds the checkpoint too; an interrupted training goes on."""
     examples = [e for e in load_examples(corpus / "corpus.json") if e.split == TRAIN]
     heard = heard_corpus(examples, ExpressionConfig().takes, seed, reporter)
-    prompts = prompts_of(load_driver(), heard)
+    model = load_driver()
+    prompts = prompts_of(model, heard)
     about = {"trained_on": [e.sound.stem for e in examples], "seed": seed}
+    about["speech_model"] = model.stamp
     network = new_network(seed, prompts)
     fitting = Fitting(steps=GENERATOR_STEPS, rate=1e-3, seed=seed)
     loss = GeneratorLoss(network, prompts, load_movement(), GENERATOR_BATCH)

@@ -1,5 +1,6 @@
 """What all tests share: one thread, and the bundled performer, decoded and detected once."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from media.clip import Clip
 
 # On a busy machine the waiting of OpenMP's threads costs more than their help.
 torch.set_num_threads(1)
+# Tests are about the weights that ship.
+os.environ.pop("REDUB_WEIGHTS", None)
 
 PERFORMER = Path(__file__).parents[1] / "scripts" / "performer"
 
