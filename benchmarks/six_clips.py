@@ -26,7 +26,7 @@ from core.progress import Silent
 from core.serial import atomic_path, save_json
 from dub.direction import Direction
 from dub.evaluation import load_actor
-from dub.performance import speaking
+from dub.performance import Said, speaking
 from dub.shot import tracked
 from dub.sidecar import sidecar_path
 from evaluate.benchmark import collect
@@ -334,7 +334,7 @@ def dubbed(job: Benchmark, case: Case, sound: Path) -> dict[str, Any]:
     actor, _ = load_actor(job.actor(case))
     track = tracked(clip, shot_frames, actor.identity, Silent())
     speech = load_audio(sound)
-    performance = speaking(track, speech, actor.style.driver(), Direction())
+    performance = speaking(track, Said(speech), actor.style.driver(), Direction())
     painted = torch.from_numpy(performance.painted)
     driven = replace(
         track, motion=track.motion.with_mouth(performance.mouth), valid=track.valid & painted

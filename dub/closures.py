@@ -20,7 +20,7 @@ from face3d.morphable import default_model
 from media.audio import Audio
 from prior.contact_ear import load_contact_ear
 from prior.expression import CLOCK, STRIDE, load_driver
-from prior.hearing import hear
+from prior.hearing import Hearing, hear
 from prior.manner import Manner
 from prior.phonemes import BILABIAL, LABIODENTAL, SHUT_SHARE, STOPS, Phoneme
 
@@ -36,6 +36,8 @@ TEETH_MILLIMETRES = 1.0
 """Widest gap of lips while the lower one touches the upper teeth, as GRID's s1 shows it."""
 FLANK_SECONDS = 0.05
 """In which lips come together and part again; 0.07 shut one short vowel in four between stops."""
+ROUNDING_SECONDS = 1e-6
+"""A contact just between two middles lies no farther than half a frame from both."""
 GAP_SHARE, LEAST_FLANK_SECONDS = 1 / 3, 1e-3
 """A flank takes at most this share of the way to the next contact: a vowel between two keeps its
 middle open."""
@@ -64,7 +66,7 @@ def told_contacts(sounds: Sequence[Phoneme]) -> tuple[Contact, ...]:
     return tuple(contacts)
 
 
-def heard_contacts(speech: Audio) -> tuple[Contact, ...]:
+def heard_contacts(speech: Audio | Hearing) -> tuple[Contact, ...]:
     """Where what is heard and the average speaker's mouth agree that lips meet."""
     features, average = hear(speech), load_driver()
     count = len(features) // STRIDE
@@ -113,7 +115,7 @@ def held(contacts: Sequence[Contact], fps: float, count: int) -> Float[np.ndarra
         reach = np.maximum(
             before / flank(contact.start - last), after / flank(following - contact.end)
         )
-        if count and away.min() <= 0.5 / fps:
+        if count and away.min() <= 0.5 / fps + ROUNDING_SECONDS:
             reach[away.argmin()] = 0
         share = np.maximum(share, 1 - reach.clip(0))
     return share.clip(0, 1)

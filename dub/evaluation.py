@@ -22,7 +22,7 @@ from adapt.speaking_style import BELIEVED
 from core.memory import peak_rss_mb
 from core.progress import Reporter, reported
 from dub.direction import Direction
-from dub.performance import Performance, reenacting, speaking
+from dub.performance import Performance, Said, reenacting, speaking
 from dub.shot import tracked
 from evaluate.benchmark import Shot, collect, figures, leak_of, sync_of
 from evaluate.metrics.lips import mouth_opening as landmark_opening
@@ -169,7 +169,7 @@ def perform(job: Evaluation, track: Track, actor: Actor, sound: Audio | None) ->
     if job.driver == "tracked":
         return reenacting(track)
     assert sound is not None, "whoever drives is heard"
-    return speaking(track, sound, actor.style.driver(), Direction())
+    return speaking(track, Said(sound), actor.style.driver(), Direction())
 
 
 def driven_by(track: Track, performance: Performance) -> Track:

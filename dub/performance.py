@@ -8,6 +8,7 @@ however strong the direction wants the rest.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import librosa
 import numpy as np
@@ -17,12 +18,13 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from core.errors import InputError
-from dub.closures import brought_together, heard_contacts, told_contacts
+from dub.closures import Contact, brought_together, heard_contacts, told_contacts
 from dub.direction import Direction
 from face3d.track import Track
 from media.audio import Audio
 from prior.expression import ExpressionModel, read_at
 from prior.generator import load_generator
+from prior.hearing import Hearing, hear
 
 RAMP_FRAMES = 4
 """Frames over which the mouth passes between the plate's own and the line's (film practice)."""
@@ -54,6 +56,22 @@ class Performance:
         return np.array([not reason for reason in self.reason])
 
 
+@dataclass(frozen=True, eq=False)
+class Said:
+    """A line's sound and what is heard of it: once, however many takes of it are made."""
+
+    audio: Audio
+
+    @cached_property
+    def heard(self) -> Hearing:
+        return hear(self.audio)
+
+    @cached_property
+    def contacts(self) -> tuple[Contact, ...]:
+        """Where lips are heard to meet."""
+        return heard_contacts(self.heard)
+
+
 def reenacting(track: Track) -> Performance:
     """The plate's own mouth, rendered anew: the renderer's ceiling."""
     own = track.motion.mouth
@@ -64,12 +82,12 @@ def reenacting(track: Track) -> Performance:
 
 def speaking(
     track: Track,
-    speech: Audio,
+    said: Said,
     driver: ExpressionModel,
     direction: Direction,
     middles: Float[np.ndarray, " T"] | None = None,
 ) -> Performance:
-    """The mouth of `speech`, which starts with the track's first frame.
+    """The mouth of a line, which starts with the track's first frame.
 
     `middles`: when each frame is in the middle of being shown, in seconds after the first one's
     start, where that is not at an even rate. Raises InputError for speech in which nothing is
@@ -80,14 +98,14 @@ def speaking(
     # Mouths and contacts are made at an even rate, and read when the frames are shown.
     length = len(track) if middles is None else int(times[-1] * fps + 0.5) + 2
     told = direction.sounds
-    contacts = heard_contacts(speech) if told is None else told_contacts(told)
+    contacts = said.contacts if told is None else told_contacts(told)
     strength = np.broadcast_to(direction.strength, len(track))
     strong = np.interp((np.arange(length) + 0.5) / fps, times, strength).astype(np.float32)
-    line = torch.from_numpy(strong)[:, None] * taken(speech, driver, track.fps, length, direction)
+    line = torch.from_numpy(strong)[:, None] * taken(said, driver, track.fps, length, direction)
     intent = brought_together(line, contacts, fps, driver.manner)
     if middles is not None:
         intent = read_at(intent, torch.from_numpy((times * fps - 0.5).clip(0)))
-    start, stop = spoken_span(speech)
+    start, stop = spoken_span(said.audio)
     spoken = (times >= start - LEAD_SECONDS) & (times <= stop + LEAD_SECONDS)
     refused = reasons(track, direction)
     free = np.array([not reason for reason in refused])
@@ -107,13 +125,13 @@ def speaking(
 
 
 def taken(
-    speech: Audio, driver: ExpressionModel, fps: Fraction, count: int, direction: Direction
+    said: Said, driver: ExpressionModel, fps: Fraction, count: int, direction: Direction
 ) -> Float[Tensor, "T M"]:
     """The line's mouth in the take that is asked for."""
     if direction.take == 1:
-        return driver.mouth(speech, fps, count)
+        return driver.mouth(said.heard, fps, count)
     seed = direction.seed + direction.take
-    return load_generator().mouth(driver, speech, fps, count, direction.style, seed)
+    return load_generator().mouth(driver, said.heard, fps, count, direction.style, seed)
 
 
 def reasons(track: Track, direction: Direction) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from core.progress import Reporter, reported
 from core.serial import check_apart, save_json, unwritable
 from dub.direction import Direction, Silence, kept_frames, names_a_file, sounds_of, strength_of
 from dub.grain import Grain, plate_grains
-from dub.performance import Performance, reenacting, speaking
+from dub.performance import Performance, Said, reenacting, speaking
 from dub.sidecar import SCHEMA, clip_facts, file_facts, folder_hash, runs, sidecar_path
 from face3d.lips import mouth_opening
 from face3d.morphable import MorphableModel, default_model
@@ -113,16 +113,17 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> list[dict[str, Any]]:
     if job.device.type == "cpu":
         person = replace(person, renderer=accelerated(person.renderer, best_engine()))
 
+    said = None if speech is None else Said(speech)
     documents = []
     for take in takes:
         began, output = monotonic(), take_path(job.output, take)
-        if speech is None:
+        if said is None:
             performance = reenacting(track)
         else:
             uneven = clip.unevenness(frames) > EVEN_SECONDS
             middles = clip.middles(frames) if uneven else None
             asked = replace(direction, take=take)
-            performance = speaking(track, speech, style.driver(), asked, middles)
+            performance = speaking(track, said, style.driver(), asked, middles)
         performed_at = monotonic()
         # Decoding, painting and encoding go on side by side.
         plate = ahead(clip.frames(frames))

@@ -24,7 +24,7 @@ from core.serial import Schema, load_tensors, save_tensors
 from face3d.track import Track
 from media.audio import Audio
 from prior.habit import Habit, learned_habit
-from prior.hearing import WIDTH, Heard, hear
+from prior.hearing import WIDTH, Heard, Hearing, hear
 from prior.manner import Manner, personal_manner
 from prior.speech import FRAME_RATE
 from prior.weights import in_use
@@ -180,26 +180,30 @@ class ExpressionModel:
         return sha256(content).hexdigest()[:12]
 
     def mouth(
-        self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
+        self,
+        sound: Audio | Hearing,
+        fps: Fraction,
+        frames: int,
+        start_seconds: Fraction = Fraction(0),
     ) -> Float[Tensor, "T M"]:
         """The mouth in each of `frames` frames, at any rate.
 
         Frame i shows the sound at its middle, `start_seconds` + (i + ½) / fps after picture 0 of
-        the clock that `audio.start` counts on; where there is no sound the mouth rests.
+        the clock that `sound.start` counts on; where there is no sound the mouth rests.
         """
-        return self.manner(self.heard(audio, fps, frames, start_seconds))
+        return self.manner(self.heard(sound, fps, frames, start_seconds))
 
     @torch.no_grad()
     def in_manner_of(
-        self, audio: Audio, track: Track, lag_frames: float = 0.0
+        self, sound: Audio | Hearing, track: Track, lag_frames: float = 0.0
     ) -> "ExpressionModel":
-        """This model speaking as the tracked person does in `audio`, the track's own sound.
+        """This model speaking as the tracked person does in `sound`, the track's own.
 
         `lag_frames` is by how much that sound is late, see `alignment.Lag`. Seconds suffice; none
         leave the average speaker.
         """
         start = (Fraction(track.start) + Fraction(lag_frames)) / track.fps
-        line = replace(self, habit=None).line(audio, track.fps, len(track), start)
+        line = replace(self, habit=None).line(sound, track.fps, len(track), start)
         understood, heard = (
             read_at(rows, line.place)[track.valid] for rows in (line.understood, line.expected)
         )
@@ -209,18 +213,26 @@ class ExpressionModel:
         return replace(self, habit=habit, manner=personal_manner(self.manner, own, seen))
 
     def heard(
-        self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
+        self,
+        sound: Audio | Hearing,
+        fps: Fraction,
+        frames: int,
+        start_seconds: Fraction = Fraction(0),
     ) -> Float[Tensor, "T M"]:
         """The network's own mouths, before any manner; see `mouth`."""
-        line = self.line(audio, fps, frames, start_seconds)
+        line = self.line(sound, fps, frames, start_seconds)
         return read_at(line.expected, line.place)
 
     @torch.no_grad()
     def line(
-        self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
-    ) -> "Line":
+        self,
+        sound: Audio | Hearing,
+        fps: Fraction,
+        frames: int,
+        start_seconds: Fraction = Fraction(0),
+    ) -> Line:
         """What the network makes of a line, on its own clock; see `mouth`."""
-        features = hear(audio)
+        features = hear(sound)
         moments = [
             (start_seconds + (i + Fraction(1, 2)) / fps - features.start) * CLOCK
             for i in range(frames)

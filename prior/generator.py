@@ -25,6 +25,7 @@ from core.errors import AssetError
 from core.serial import Schema
 from media.audio import Audio
 from prior.expression import CLOCK, ExpressionModel, read_at
+from prior.hearing import Hearing
 from prior.weights import in_use, load_network, save_network
 
 SCHEMA = Schema("generator", 1)
@@ -168,14 +169,14 @@ class Generator:
     def mouth(
         self,
         model: ExpressionModel,
-        audio: Audio,
+        sound: Audio | Hearing,
         fps: Fraction,
         frames: int,
         style: Float[Tensor, "S"] | None,
         seed: int,
     ) -> Float[Tensor, "T M"]:
         """A take in each of `frames` frames, in the model's manner; see `ExpressionModel.mouth`."""
-        line = model.line(audio, fps, frames)
+        line = model.line(sound, fps, frames)
         taken = self.take(line.understood, line.expected, style, seed, line.first)
         return model.manner.unstretched()(read_at(taken, line.place))
 

@@ -124,16 +124,19 @@ class Hearing:
         return torch.cat([silence.expand(before, -1), inside, silence.expand(after, -1)])
 
 
-def hear(audio: Audio, room: Room | None = None) -> Hearing:
-    """What is heard in a line. Its own room is taken out unless one is given."""
-    samples = audio.mono16k().samples[0]
+def hear(line: Audio | Hearing, room: Room | None = None) -> Hearing:
+    """What is heard in a line, or was heard of it before. Its own room is taken out unless one is
+    given."""
+    if isinstance(line, Hearing):
+        return line
+    samples = line.mono16k().samples[0]
     speech = load_denoiser()(samples)
     speech, voice = told_apart(speech, samples, cleanness(*energies(speech, samples)))
     throat = room.throat if room else throat_of(voice, voiced(mel_decibels(speech)))
     sound = sounding(speech, voice, throat)
     room = room or room_of(sound, throat)
     values = [heard_block(sound[part], room)[kept] for part, kept in _blocks(len(sound))]
-    return Hearing(torch.from_numpy(np.concatenate(values)), audio.start)
+    return Hearing(torch.from_numpy(np.concatenate(values)), line.start)
 
 
 def energies(

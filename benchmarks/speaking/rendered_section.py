@@ -29,7 +29,7 @@ from benchmarks.speaking.strip import line_strip
 from benchmarks.tracking.table import figure, table
 from core.errors import AssetError
 from core.progress import reported
-from dub.performance import Performance
+from dub.performance import Performance, Said
 from evaluate.metrics.lips import leak_share, lip_gap, mouth_opening
 from evaluate.metrics.sync import Sync, measure_sync
 from evaluate.sheet import save_png
@@ -69,8 +69,9 @@ def section(place: Place) -> str:
         stills.append((stage.name, leak_share(mouth_opening(quiet.landmarks), stage.track.fps)))
         for line in lines:
             short = within(line, stage.seconds)
-            made = rendered(stage, performed(stage, short.audio, short.told), work)
-            by_ear = performed(stage, short.audio)
+            said = Said(short.audio)
+            made = rendered(stage, performed(stage, said, short.told), work)
+            by_ear = performed(stage, said)
             for tally in (by_line[line.name], by_actor[stage.name]):
                 count(tally, stage, short, made, by_ear)
             save_png(work / f"{stage.name}, {line.name}.png", line_strip(short, made, stage))

@@ -23,7 +23,7 @@ from core.progress import Silent
 from core.serial import Schema, load_tensors, save_tensors
 from dub.direction import Direction
 from dub.evaluation import driven_by, load_actor
-from dub.performance import Performance, speaking
+from dub.performance import Performance, Said, speaking
 from dub.shot import tracked
 from evaluate.metrics.lips import LIPS
 from face3d.landmarks import COUNT, FaceMesh
@@ -123,9 +123,9 @@ def kept_track(folder: Path, clip: Clip, frames: str, identity: Identity) -> Tra
     return Track.load(path)
 
 
-def performed(stage: Stage, audio: Audio, sounds: tuple[Phoneme, ...] | None = None) -> Performance:
+def performed(stage: Stage, said: Said, sounds: tuple[Phoneme, ...] | None = None) -> Performance:
     """A line spoken on the stage, lips shut before and after it; closures by ear unless told."""
-    return speaking(stage.track, audio, stage.driver, Direction(silence="closed", sounds=sounds))
+    return speaking(stage.track, said, stage.driver, Direction(silence="closed", sounds=sounds))
 
 
 def silent(stage: Stage, audio: Audio, work: Path) -> Dubbed:

@@ -25,14 +25,14 @@ class Generator(Protocol):
     """A speech model: mouths for a sound, and the same model in somebody's manner.
 
     Frame i shows the sound at its middle, `start_seconds` + (i + ½) / fps after picture 0 of the
-    clock that `audio.start` counts on.
+    clock that `sound.start` counts on.
     """
 
     def mouth(
-        self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
+        self, sound: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
     ) -> Float[Tensor, "T M"]: ...
 
-    def in_manner_of(self, audio: Audio, track: Track, lag_frames: float = 0.0) -> "Generator": ...
+    def in_manner_of(self, sound: Audio, track: Track, lag_frames: float = 0.0) -> "Generator": ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +45,14 @@ class Ridge:
     rest: Float[Tensor, "M"]
 
     def mouth(
-        self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
+        self, sound: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
     ) -> Float[Tensor, "T M"]:
-        features = speech_features(audio)
+        features = speech_features(sound)
         middles = float(start_seconds) + (torch.arange(frames).double() + 0.5) / float(fps)
         rows = ridge_rows(features, (middles - float(features.start)) * FRAME_RATE)
         return (rows - self.mean) / self.scale @ self.weights + self.rest
 
-    def in_manner_of(self, audio: Audio, track: Track, lag_frames: float = 0.0) -> "Ridge":
+    def in_manner_of(self, sound: Audio, track: Track, lag_frames: float = 0.0) -> "Ridge":
         """The same: a plain regression knows no manners."""
         return self
 

@@ -41,13 +41,15 @@ def test_lips_meet_during_m_and_before_b_and_p_burst() -> None:
 
 def test_frames_are_shut_in_contacts_and_pass_over_beside_them() -> None:
     """Kills frames taken at their beginnings, flanks that add up, and contacts that fall between
-    two frames and show in none."""
+    two frames, even just half way, and show in none."""
     share = held([Contact(0.10, 0.18)], 25, 10)  # middles at 0.02, 0.06, 0.10, 0.14, 0.18
     expected = 1 - np.array([0.08, 0.04, 0, 0, 0, 0.04, 0.08, 0.12]) / FLANK_SECONDS
     np.testing.assert_allclose(share[:8], expected.clip(0), atol=1e-6)
     between = held([Contact(0.115, 0.12)], 25, 6)
     assert between[2] == 1
     assert between[3] < 1
+    halfway = held([Contact(2.44, 2.44)], 25, 75)  # 0.02 s from 2.42 and 2.46, but for rounding
+    assert halfway[60] == 1
     close = held([Contact(0.10, 0.10), Contact(0.22, 0.22)], 100, 40)
     assert close[12] == pytest.approx(1 - 0.025 / 0.04)
     assert not close[14:17].any()

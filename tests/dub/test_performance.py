@@ -10,10 +10,12 @@ from moving_head import speaking as moving
 
 from core.camera import Camera
 from dub.direction import Direction
-from dub.performance import RAMP_FRAMES, ramped, speaking, spoken_span
+from dub.performance import RAMP_FRAMES, Said, ramped, speaking, spoken_span
 from face3d.track import Crop, Track
 from media.audio import Audio
+from prior.denoiser import Denoiser
 from prior.expression import ExpressionModel, load_driver
+from prior.hearing import Hearing
 
 RATE = 16000
 
@@ -22,7 +24,11 @@ class Wide(ExpressionModel):
     """An audio model that says the same whatever it hears."""
 
     def mouth(
-        self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
+        self,
+        sound: Audio | Hearing,
+        fps: Fraction,
+        frames: int,
+        start_seconds: Fraction = Fraction(0),
     ) -> torch.Tensor:
         return torch.full((frames, 20), 2.0)
 
@@ -30,11 +36,11 @@ class Wide(ExpressionModel):
 WIDE = Wide(load_driver().network, load_driver().manner, {})
 
 
-def heard(begin: float, stop: float, total: float) -> Audio:
+def heard(begin: float, stop: float, total: float) -> Said:
     """A tone between two moments, silence around it."""
     times = np.arange(round(total * RATE)) / RATE
     tone = np.sin(2 * np.pi * 200 * times) * ((times >= begin) & (times < stop)) * 0.5
-    return Audio(tone[None].astype(np.float32), RATE, Fraction(0))
+    return Said(Audio(tone[None].astype(np.float32), RATE, Fraction(0)))
 
 
 def track(count: int, lost: tuple[int, ...] = ()) -> Track:
@@ -85,7 +91,7 @@ def test_a_lost_face_is_passed_through_and_ramped_around() -> None:
 
 def test_the_span_is_what_is_heard() -> None:
     """Kills a span that takes silence for speech or forgets where the sound starts."""
-    start, stop = spoken_span(heard(1.0, 2.0, 3.0))
+    start, stop = spoken_span(heard(1.0, 2.0, 3.0).audio)
     assert start == pytest.approx(1.0, abs=0.04)
     assert stop == pytest.approx(2.0, abs=0.04)
 
@@ -117,11 +123,32 @@ def test_a_drawn_take_differs_and_its_seed_gives_it_again() -> None:
         assert float((shown[a] - shown[b]).abs().max()) > 0.05
 
 
+def test_a_line_is_heard_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills a dub that hears its line for the mouth, again for contacts, and again for each take:
+    hearing is most of what a line costs."""
+    listened: list[int] = []
+    denoise = Denoiser.__call__
+
+    def counted(self: Denoiser, samples: np.ndarray, level: float | None = None) -> np.ndarray:
+        listened.append(len(samples))
+        return denoise(self, samples, level)
+
+    monkeypatch.setattr(Denoiser, "__call__", counted)
+    line = heard(0.0, 1.0, 1.0)
+    for take in (1, 2):
+        speaking(track(25), line, load_driver(), Direction(take=take))
+    assert len(listened) == 1
+
+
 class Rising(ExpressionModel):
     """An audio model whose mouth tells the time: as many deviations as seconds, at any rate."""
 
     def mouth(
-        self, audio: Audio, fps: Fraction, frames: int, start_seconds: Fraction = Fraction(0)
+        self,
+        sound: Audio | Hearing,
+        fps: Fraction,
+        frames: int,
+        start_seconds: Fraction = Fraction(0),
     ) -> torch.Tensor:
         seconds = (torch.arange(frames) + 0.5) / float(fps)
         return seconds[:, None].expand(-1, 20)
