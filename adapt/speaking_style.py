@@ -11,7 +11,7 @@ from media.clip import Clip
 from prior.alignment import estimate_lag
 from prior.expression import ExpressionModel, load_driver
 from prior.habit import Habit
-from prior.hearing import hear
+from prior.hearing import hear_in_doubt
 from prior.manner import Manner
 
 BELIEVED = 0.3
@@ -48,7 +48,7 @@ def learn_style(clip: Clip, track: Track, model: MorphableModel) -> SpeakingStyl
     average = load_driver()
     if not clip.has_audio:
         return SpeakingStyle(average.manner, "no sound to learn from")
-    sound = hear(load_audio(clip.path))
+    sound = hear_in_doubt(load_audio(clip.path))
     heard = average.mouth(sound, clip.fps, len(track), Fraction(track.start) / clip.fps)
     expected, seen = (mouth_opening(model, m).numpy() for m in (heard, track.motion.mouth))
     lag = estimate_lag(expected, seen, clip.fps)

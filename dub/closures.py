@@ -20,7 +20,7 @@ from face3d.morphable import default_model
 from media.audio import Audio
 from prior.contact_ear import load_contact_ear
 from prior.expression import CLOCK, STRIDE, load_driver
-from prior.hearing import Hearing, hear
+from prior.hearing import Hearings, hear_in_doubt
 from prior.manner import Manner
 from prior.phonemes import BILABIAL, LABIODENTAL, SHUT_SHARE, STOPS, Phoneme
 
@@ -66,16 +66,17 @@ def told_contacts(sounds: Sequence[Phoneme]) -> tuple[Contact, ...]:
     return tuple(contacts)
 
 
-def heard_contacts(speech: Audio | Hearing) -> tuple[Contact, ...]:
+def heard_contacts(speech: Audio | Hearings) -> tuple[Contact, ...]:
     """Where what is heard and the average speaker's mouth agree that lips meet."""
-    features, average = hear(speech), load_driver()
-    count = len(features) // STRIDE
+    hearings, average, ear = hear_in_doubt(speech), load_driver(), load_contact_ear()
+    count = len(hearings) // STRIDE
     if count == 0:
         return ()
     with torch.no_grad():
-        mouth = average.manner(torch.cat(list(average.on_clock(features, 0, count))))
+        mouth = average.manner(average.expected(average.understood_in(hearings, 0, count)))
     opening = mouth_opening(default_model(), mouth).numpy()
-    chance = load_contact_ear().chances(features)[::STRIDE][:count].numpy()
+    chances = torch.stack([ear.chances(heard) for heard in hearings.each])
+    chance = chances.mean(0)[::STRIDE][:count].numpy()
     sure = ((chance - LEAST_CHANCE) / (SURE_CHANCE - LEAST_CHANCE)).clip(0, 1)
     near = NEAR_MILLIMETRES + sure * (FAR_MILLIMETRES - NEAR_MILLIMETRES)
     found, runs = label((chance > LEAST_CHANCE) & (opening < near))  # pyright: ignore

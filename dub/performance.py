@@ -24,7 +24,7 @@ from face3d.track import Track
 from media.audio import Audio
 from prior.expression import ExpressionModel, read_at
 from prior.generator import load_generator
-from prior.hearing import Hearing, hear
+from prior.hearing import Hearings, hear_in_doubt
 
 RAMP_FRAMES = 4
 """Frames over which the mouth passes between the plate's own and the line's (film practice)."""
@@ -63,8 +63,8 @@ class Said:
     audio: Audio
 
     @cached_property
-    def heard(self) -> Hearing:
-        return hear(self.audio)
+    def heard(self) -> Hearings:
+        return hear_in_doubt(self.audio)
 
     @cached_property
     def contacts(self) -> tuple[Contact, ...]:

@@ -1,6 +1,6 @@
 """Speech to mouth: a dilated convolution over what is heard that answers with mouth coefficients.
 
-    hearing 100 Hz ─▶ networks 50 Hz ─▶ mean, read at each frame's middle ─▶ manner of speaking
+    two hearings 100 Hz ─▶ networks 50 Hz ─▶ mean, read at each frame's middle ─▶ manner
 
 Convolutions are unpadded: every output sees its own 0.5 s of sound on either side and nothing else,
 so a line computed in blocks is the line computed at once. Past the sound's ends there is silence.
@@ -24,7 +24,7 @@ from core.serial import Schema, load_tensors, save_tensors
 from face3d.track import Track
 from media.audio import Audio
 from prior.habit import Habit, learned_habit
-from prior.hearing import WIDTH, Heard, Hearing, hear
+from prior.hearing import WIDTH, Heard, Hearings, hear_in_doubt
 from prior.manner import Manner, personal_manner
 from prior.speech import FRAME_RATE
 from prior.weights import in_use
@@ -181,7 +181,7 @@ class ExpressionModel:
 
     def mouth(
         self,
-        sound: Audio | Hearing,
+        sound: Audio | Hearings,
         fps: Fraction,
         frames: int,
         start_seconds: Fraction = Fraction(0),
@@ -195,7 +195,7 @@ class ExpressionModel:
 
     @torch.no_grad()
     def in_manner_of(
-        self, sound: Audio | Hearing, track: Track, lag_frames: float = 0.0
+        self, sound: Audio | Hearings, track: Track, lag_frames: float = 0.0
     ) -> "ExpressionModel":
         """This model speaking as the tracked person does in `sound`, the track's own.
 
@@ -214,7 +214,7 @@ class ExpressionModel:
 
     def heard(
         self,
-        sound: Audio | Hearing,
+        sound: Audio | Hearings,
         fps: Fraction,
         frames: int,
         start_seconds: Fraction = Fraction(0),
@@ -226,20 +226,20 @@ class ExpressionModel:
     @torch.no_grad()
     def line(
         self,
-        sound: Audio | Hearing,
+        sound: Audio | Hearings,
         fps: Fraction,
         frames: int,
         start_seconds: Fraction = Fraction(0),
     ) -> Line:
         """What the network makes of a line, on its own clock; see `mouth`."""
-        features = hear(sound)
+        hearings = hear_in_doubt(sound)
         moments = [
-            (start_seconds + (i + Fraction(1, 2)) / fps - features.start) * CLOCK
+            (start_seconds + (i + Fraction(1, 2)) / fps - hearings.start) * CLOCK
             for i in range(frames)
         ]
         first = moments[0].__floor__() if moments else 0
         stop = moments[-1].__floor__() + 2 if moments else 2
-        understood = torch.cat(list(self.understood_on_clock(features, first, stop)))
+        understood = self.understood_in(hearings, first, stop)
         place = torch.tensor([float(m - first) for m in moments], dtype=torch.float64)
         return Line(understood, self.expected(understood), place, first)
 
@@ -253,6 +253,15 @@ class ExpressionModel:
         shut = 1 - (manner.closed + mouth @ manner.weights) / APART_MILLIMETRES
         ajar = shut.clamp(0, 1) * (correction @ manner.weights).clamp_min(0)
         return mouth + correction - ajar[:, None] * manner.direction
+
+    @torch.no_grad()
+    def understood_in(self, hearings: Hearings, first: int, stop: int) -> Float[Tensor, "N C"]:
+        """What the network understood for its outputs `first` to `stop`, on average over the
+        hearings; mouths are linear in it."""
+        understood = (
+            torch.cat(list(self.understood_on_clock(heard, first, stop))) for heard in hearings.each
+        )
+        return torch.stack(list(understood)).mean(0)
 
     def on_clock(self, features: Heard, first: int, stop: int) -> Iterator[Float[Tensor, "N M"]]:
         """Uncorrected outputs `first` to `stop`, block by block; output j is heard j / 50 s in."""

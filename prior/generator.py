@@ -25,7 +25,7 @@ from core.errors import AssetError
 from core.serial import Schema
 from media.audio import Audio
 from prior.expression import CLOCK, ExpressionModel, read_at
-from prior.hearing import Hearing
+from prior.hearing import Hearings
 from prior.weights import in_use, load_network, save_network
 
 SCHEMA = Schema("generator", 1)
@@ -169,7 +169,7 @@ class Generator:
     def mouth(
         self,
         model: ExpressionModel,
-        sound: Audio | Hearing,
+        sound: Audio | Hearings,
         fps: Fraction,
         frames: int,
         style: Float[Tensor, "S"] | None,

@@ -5,7 +5,7 @@ says about each phone (42), and how loud it is in 40 bands. The first two hardly
 speaks; the last knows how openly a vowel is said. Where music or other voices are heard beside the
 speech they are turned down first, and taken out where nobody speaks. What a recording has in all of
 its frames, its level, its mean cepstrum and the speaker's throat, is a `Room` and is taken out,
-too.
+too. The throat is told with doubt: see `Hearings`.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from prior.speech import (
     mel_decibels,
     speech_level,
 )
-from prior.throat import AVERAGE, throat_of
+from prior.throat import AVERAGE, DOUBTS, throat_of
 
 STATE_COUNT = STATES * len(PHONES)
 LOUDNESS_BANDS = BANDS // 2
@@ -124,19 +124,59 @@ class Hearing:
         return torch.cat([silence.expand(before, -1), inside, silence.expand(after, -1)])
 
 
-def hear(line: Audio | Hearing, room: Room | None = None) -> Hearing:
-    """What is heard in a line, or was heard of it before. Its own room is taken out unless one is
-    given."""
-    if isinstance(line, Hearing):
-        return line
-    samples = line.mono16k().samples[0]
-    speech = load_denoiser()(samples)
-    speech, voice = told_apart(speech, samples, cleanness(*energies(speech, samples)))
+@dataclass(frozen=True, eq=False)
+class Hearings:
+    """A line as it is heard if its throat were shorter than told, and longer (`throat.DOUBTS`).
+
+    Whoever understands a line understands it better on average over both than as told: a told
+    throat may be wrong, and what depends on it is not to be trusted.
+    """
+
+    each: tuple[Hearing, ...]
+
+    @property
+    def start(self) -> Fraction:
+        return self.each[0].start
+
+    def __len__(self) -> int:
+        return len(self.each[0])
+
+
+def hear(audio: Audio, room: Room | None = None) -> Hearing:
+    """What is heard in a line. Its own room is taken out unless one is given."""
+    speech, voice = spoken(audio)
     throat = room.throat if room else throat_of(voice, voiced(mel_decibels(speech)))
+    return Hearing(heard_with(speech, voice, throat, room), audio.start)
+
+
+def hear_in_doubt(line: Audio | Hearings) -> Hearings:
+    """What is heard in a line, or was heard in it before; its own room is taken out."""
+    if isinstance(line, Hearings):
+        return line
+    speech, voice = spoken(line)
+    throat = throat_of(voice, voiced(mel_decibels(speech)))
+    heard = (heard_with(speech, voice, factor * throat) for factor in DOUBTS)
+    return Hearings(tuple(Hearing(values, line.start) for values in heard))
+
+
+def spoken(audio: Audio) -> tuple[Float32[np.ndarray, " N"], Float32[np.ndarray, " N"]]:
+    """Samples at 16 kHz of the speech alone, and of the voice as phones are heard in it."""
+    samples = audio.mono16k().samples[0]
+    speech = load_denoiser()(samples)
+    return told_apart(speech, samples, cleanness(*energies(speech, samples)))
+
+
+def heard_with(
+    speech: Float32[np.ndarray, " N"],
+    voice: Float32[np.ndarray, " N"],
+    throat: float,
+    room: Room | None = None,
+) -> Float[Tensor, "K 208"]:
+    """What is heard of a voice with this throat."""
     sound = sounding(speech, voice, throat)
     room = room or room_of(sound, throat)
     values = [heard_block(sound[part], room)[kept] for part, kept in _blocks(len(sound))]
-    return Hearing(torch.from_numpy(np.concatenate(values)), line.start)
+    return torch.from_numpy(np.concatenate(values))
 
 
 def energies(

@@ -19,7 +19,7 @@ from face3d.lips import mouth_opening
 from face3d.morphable import default_model
 from media.audio import Audio, load_audio, silence
 from prior.expression import load_driver
-from prior.hearing import hear
+from prior.hearing import hear_in_doubt
 from prior.speech import RATE
 
 SECONDS = 10
@@ -69,7 +69,7 @@ def level(samples: np.ndarray, decibels: float) -> np.ndarray:
 def dubbed_mouth(audio: Audio, fps: Fraction, frames: int) -> Float[Tensor, "T M"]:
     """What a dub makes of a line before it looks at the plate."""
     driver = load_driver()
-    heard = hear(audio)
+    heard = hear_in_doubt(audio)
     mouth = driver.mouth(heard, fps, frames)
     return brought_together(mouth, heard_contacts(heard), float(fps), driver.manner)
 

@@ -15,7 +15,7 @@ from face3d.track import Crop, Track
 from media.audio import Audio
 from prior.denoiser import Denoiser
 from prior.expression import ExpressionModel, load_driver
-from prior.hearing import Hearing
+from prior.hearing import Hearings
 
 RATE = 16000
 
@@ -25,7 +25,7 @@ class Wide(ExpressionModel):
 
     def mouth(
         self,
-        sound: Audio | Hearing,
+        sound: Audio | Hearings,
         fps: Fraction,
         frames: int,
         start_seconds: Fraction = Fraction(0),
@@ -145,7 +145,7 @@ class Rising(ExpressionModel):
 
     def mouth(
         self,
-        sound: Audio | Hearing,
+        sound: Audio | Hearings,
         fps: Fraction,
         frames: int,
         start_seconds: Fraction = Fraction(0),

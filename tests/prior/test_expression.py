@@ -30,7 +30,7 @@ from prior.expression import (
     velocity_error,
 )
 from prior.habit import Habit
-from prior.hearing import WIDTH
+from prior.hearing import WIDTH, Hearings, hear_in_doubt
 from prior.manner import plain_manner
 
 SMALL = ExpressionShape(width=16)
@@ -78,6 +78,16 @@ def test_a_line_in_blocks_or_in_parts_is_the_line_at_once(
     torch.testing.assert_close(part, whole[25:55], rtol=0, atol=1e-5)
     monkeypatch.setattr(expression, "BLOCK", 7)
     torch.testing.assert_close(model.mouth(audio, fps, 80), whole, rtol=0, atol=1e-5)
+
+
+def test_a_line_is_understood_on_average_over_its_doubts() -> None:
+    """Kills a model that trusts one throat, or weighs the doubts unequally."""
+    model, fps = untrained(), Fraction(25)
+    both = hear_in_doubt(babble(2.0))
+    each = [model.heard(Hearings((heard,)), fps, 40) for heard in both.each]
+    assert float((each[0] - each[1]).abs().max()) > 1e-3
+    mean = torch.stack(each).mean(0)
+    torch.testing.assert_close(model.heard(both, fps, 40), mean, rtol=0, atol=1e-5)
 
 
 def test_a_click_moves_the_frame_in_whose_middle_it_sounds() -> None:

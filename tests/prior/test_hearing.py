@@ -16,14 +16,16 @@ from prior.hearing import (
     WIDTH,
     Hearing,
     hear,
+    hear_in_doubt,
     heard_silence,
     room_of,
     sounding,
+    voiced,
 )
 from prior.phones import PHONES
 from prior.soundscape import mixed, music
-from prior.speech import speech_features
-from prior.throat import AVERAGE
+from prior.speech import mel_decibels, speech_features
+from prior.throat import AVERAGE, throat_of
 from scripts.acting.truth import load_truth
 
 PERFORMER = Path(__file__).parents[2] / "scripts/performer"
@@ -100,6 +102,22 @@ def test_music_around_a_line_changes_little_of_its_loudness(line: Audio) -> None
     changed = (alone - heard)[pauses][:, LOUDNESS_AT].abs().mean()
     would_change = (bands[0] - bands[1])[pauses].abs().mean()
     assert float(changed) < 0.85 * float(would_change)  # measured: 0.76
+
+
+def test_doubt_hears_a_shorter_throat_and_a_longer_one(line: Audio) -> None:
+    """Kills doubts that hear the same twice, that shift one way only, or that lie beside a throat
+    other than the one that is told; and a start that is lost."""
+    later = Audio(line.samples, line.rate, Fraction(1, 3))
+    heard = hear_in_doubt(later)
+    samples = line.samples[0]
+    told = throat_of(samples, voiced(mel_decibels(samples)))
+    for factor, values in zip((0.94, 1.06), (h.values for h in heard.each), strict=True):
+        sound = sounding(samples, samples, factor * told)
+        room = room_of(sound, factor * told)
+        assert room.throat == pytest.approx(factor * told)
+        torch.testing.assert_close(values, hear(line, room).values, rtol=0, atol=1e-4)
+    assert {h.start for h in heard.each} == {heard.start} == {Fraction(1, 3)}
+    assert hear_in_doubt(heard) is heard
 
 
 def test_outside_the_sound_there_is_silence(line: Audio) -> None:
