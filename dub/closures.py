@@ -24,12 +24,14 @@ from prior.hearing import Hearings, hear_in_doubt
 from prior.manner import Manner
 from prior.phonemes import BILABIAL, LABIODENTAL, SHUT_SHARE, STOPS, Phoneme
 
-LEAST_CHANCE, SURE_CHANCE = 0.25, 0.6
-NEAR_MILLIMETRES, FAR_MILLIMETRES = 2.5, 6.0
-"""Lips meet where the chance of it is this large and the average speaker's lips are so near; the
-surer it is, the farther apart they may be."""
+LEAST_CHANCE = 0.2
+NEAR_MILLIMETRES = 2.5
+"""Lips may meet where the chance of it is so large and the average speaker's lips come so near."""
+DOUBTED_CHANCE, SURE_CHANCE, FAR_MILLIMETRES = 0.7, 0.9, 12.0
+"""From such a peak on they may be farther apart, and so far from the surer one on. In recordings
+what is heard so far from shut lips is nearly always wrong (and rare), in computed voices right."""
 PEAK_SHARE = 0.5
-"""Of what was found, the moments count whose chance is this share of its largest."""
+"""Of what is heard, the moments count whose chance is this share of its largest."""
 PRESSED_MILLIMETRES = -0.5
 """Gap of lips that meet: pressed, because a rendered gap ends where the mesh's does not."""
 TEETH_MILLIMETRES = 1.0
@@ -77,16 +79,27 @@ def heard_contacts(speech: Audio | Hearings) -> tuple[Contact, ...]:
     opening = mouth_opening(default_model(), mouth).numpy()
     chances = torch.stack([ear.chances(heard) for heard in hearings.each])
     chance = chances.mean(0)[::STRIDE][:count].numpy()
-    sure = ((chance - LEAST_CHANCE) / (SURE_CHANCE - LEAST_CHANCE)).clip(0, 1)
-    near = NEAR_MILLIMETRES + sure * (FAR_MILLIMETRES - NEAR_MILLIMETRES)
-    found, runs = label((chance > LEAST_CHANCE) & (opening < near))  # pyright: ignore
-    contacts = []
-    for run in range(1, runs + 1):
-        moments = np.flatnonzero(found == run)
-        kept = moments[chance[moments] >= PEAK_SHARE * chance[moments].max()]
-        start, end = (float(speech.start) + moment / CLOCK for moment in (kept[0], kept[-1]))
-        contacts.append(Contact(start, end))
-    return tuple(contacts)
+    return tuple(
+        Contact(float(speech.start) + first / CLOCK, float(speech.start) + last / CLOCK)
+        for first, last in meetings(chance, opening)
+    )
+
+
+def meetings(
+    chance: Float[np.ndarray, " N"], opening: Float[np.ndarray, " N"]
+) -> list[tuple[int, int]]:
+    """First and last moments of what is heard to be shut, and believed."""
+    heard, count = label(chance > LEAST_CHANCE)  # pyright: ignore
+    believed = np.zeros(len(chance), bool)
+    for number in range(1, count + 1):
+        here = heard == number
+        peak = chance[here].max()
+        sure = np.clip((peak - DOUBTED_CHANCE) / (SURE_CHANCE - DOUBTED_CHANCE), 0, 1)
+        if opening[here].min() < NEAR_MILLIMETRES + sure * (FAR_MILLIMETRES - NEAR_MILLIMETRES):
+            believed |= here & (chance >= PEAK_SHARE * peak)
+    runs, count = label(believed)  # pyright: ignore
+    moments = (np.flatnonzero(runs == number) for number in range(1, count + 1))
+    return [(int(run[0]), int(run[-1])) for run in moments]
 
 
 def brought_together(

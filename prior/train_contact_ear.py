@@ -33,7 +33,7 @@ from prior.soundscape import music, varied
 from prior.speech import FRAME_RATE, RATE
 from prior.speech_corpus import TRAIN, SpeechExample, load_examples, on_clock
 
-STEPS, BATCH, OUTPUTS = 500, 32, 160
+STEPS, BATCH, OUTPUTS = 1500, 32, 160
 TAKES = 3
 """Other takes of each line, see `soundscape.varied`; of who speaks for minutes one in three."""
 ROOMS = 24

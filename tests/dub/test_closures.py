@@ -16,6 +16,7 @@ from dub.closures import (
     brought_together,
     heard_contacts,
     held,
+    meetings,
     told_contacts,
 )
 from dub.direction import names_a_file, sounds_of
@@ -78,6 +79,21 @@ def test_contacts_take_the_gap_and_nothing_else_away() -> None:
 def test_nothing_is_heard_in_silence() -> None:
     """Kills closed mouths of pauses taken for sounds."""
     assert heard_contacts(silence(1.0, 16000)) == ()
+
+
+def test_what_is_heard_is_believed_near_shut_lips_or_when_it_is_sure() -> None:
+    """Kills lips shut from afar by a guess, a certainty that lips far apart overrule, contacts that
+    hold through a vowel between two stops, and a belief of each moment by itself: lips need to be
+    near in one of them."""
+    chance = np.zeros(40)
+    chance[2:5] = [0.15, 0.6, 0.5]  # too little, a peak, more than half of it
+    chance[10:13] = 0.6  # the same from afar
+    chance[20:23] = [0.4, 0.95, 0.5]  # sure, from afar
+    chance[30:35] = [0.9, 0.8, 0.3, 0.8, 0.9]  # two stops, and hardly a vowel between them
+    opening = np.full(40, 8.0)
+    opening[4] = 2.0
+    assert meetings(chance, opening) == [(3, 4), (21, 22), (30, 31), (33, 34)]
+    assert meetings(np.zeros(0), np.zeros(0)) == []
 
 
 def test_a_shift_of_the_sound_shifts_what_is_heard(performer_clip: Clip) -> None:
