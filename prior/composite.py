@@ -10,6 +10,7 @@ from jaxtyping import Float
 from face3d.track import Crop
 from face3d.view import Patch
 from media.frame import Frame
+from prior.enlargement import enlarged, unaveraged
 
 FEATHER_PIXELS = 7
 """Width in crop pixels over which a painted window fades into the plate, inside its mask."""
@@ -55,31 +56,9 @@ def pasted(frame: Frame, painted: Painted, grain: Grained | None = None) -> Fram
         window = np.ascontiguousarray(painted.rgb, np.float32)
         if crop.scale > 1.5:
             window = cv2.GaussianBlur(window, (0, 0), 0.4 * crop.scale)
-        colours = enlarged(window, crop, left, top)
+        colours = unaveraged(window, crop, left, top)
     if grain is not None:
         colours = colours + grain(patch.height, patch.width)[..., None]
     matte = enlarged(painted.matte, crop, left, top, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
     coded = np.clip(colours, 0, 255).astype(np.float32)  # unrounded: plates may have ten bits
     return frame.composited(coded, matte.clip(0, 1), patch.left, patch.top)
-
-
-def enlarged(
-    window: Float[np.ndarray, "h w *C"],
-    crop: Crop,
-    left: int,
-    top: int,
-    method: int = cv2.INTER_CUBIC,
-    border: int = cv2.BORDER_REPLICATE,
-) -> Float[np.ndarray, "H W *C"]:
-    """A crop's window, whose corner is (left, top), in the plate's own pixels: the whole patch
-    around it."""
-    patch, scale = Patch.around(crop, left, top, *window.shape[1::-1]), crop.scale
-    # warpAffine counts from pixel centres: half a pixel is taken off on both sides.
-    back = np.array(
-        [
-            [scale, 0, (patch.left + 0.5 - crop.left) * scale - left - 0.5],
-            [0, scale, (patch.top + 0.5 - crop.top) * scale - top - 0.5],
-        ]
-    )
-    size, flags = (patch.width, patch.height), method | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(window, back, size, flags=flags, borderMode=border)

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from face3d.track import Crop
 from prior.close_up import CloseUp
-from prior.composite import enlarged
+from prior.enlargement import enlarged, unaveraged
 from prior.losses import LUMA
 
 GREY = np.array(LUMA, np.float32)
@@ -68,7 +68,7 @@ def detailed(
     def up(picture: np.ndarray) -> np.ndarray:
         return enlarged(picture.astype(np.float32), crop, left, top)
 
-    base = up(painted)
+    base = unaveraged(painted.astype(np.float32), crop, left, top)
     own = base - blurred(base, BAND / crop.scale)
     flows = [flow_to(lender, made) for lender in lenders]
     shares = borrowed_shares(

@@ -19,8 +19,9 @@ from media.frame import Frame
 from media.pixels import Colour, pixel_format, planes_of_rgb
 from prior.bank import ReferenceBank
 from prior.close_up import FINEST, MOST_BYTES, close_up
-from prior.composite import Painted, enlarged, pasted
+from prior.composite import Painted, pasted
 from prior.detail import Lender, borrowed_shares, detailed, difference, fine_band
+from prior.enlargement import enlarged, unaveraged
 from prior.person import Person, paint
 from prior.skin import TEXELS, Skin
 from render.deferred import DeferredRenderer, RendererConfig
@@ -145,7 +146,7 @@ def test_only_a_reference_that_looks_alike_lends() -> None:
     rgb = noise(1536, 1536, 0, 2)
     coarse = cut(crop_image(rgb.astype(np.uint8), CROP), 10, 20, 64, 48).astype(np.float32)
     other = 255.0 * (noise(48, 64, 1, 2) > 128)
-    plain = enlarged(coarse, CROP, 10, 20)
+    plain = unaveraged(coarse, CROP, 10, 20)
     patch = Patch.around(CROP, 10, 20, 64, 48)
     true = cut(rgb, patch.left, patch.top, patch.width, patch.height)
     ones = np.ones_like(coarse)
