@@ -1,21 +1,16 @@
 """From the average speaker to this actor's manner, as far as seconds of their own speech tell."""
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
-from face3d.lips import mouth_opening
 from face3d.morphable import MorphableModel
 from face3d.track import Track
 from media.audio import load_audio
 from media.clip import Clip
-from prior.alignment import estimate_lag
+from prior.alignment import measured_lag
 from prior.expression import ExpressionModel, load_driver
 from prior.habit import Habit
 from prior.hearing import hear_in_doubt
 from prior.manner import Manner
-
-BELIEVED = 0.3
-"""Confidence of a lag from which on the footage's sound is shifted by it."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +44,8 @@ def learn_style(clip: Clip, track: Track, model: MorphableModel) -> SpeakingStyl
     if not clip.has_audio:
         return SpeakingStyle(average.manner, "no sound to learn from")
     sound = hear_in_doubt(load_audio(clip.path))
-    heard = average.mouth(sound, clip.fps, len(track), Fraction(track.start) / clip.fps)
-    expected, seen = (mouth_opening(model, m).numpy() for m in (heard, track.motion.mouth))
-    lag = estimate_lag(expected, seen, clip.fps)
-    late = lag.frames if lag.confidence >= BELIEVED else 0.0
-    own = average.in_manner_of(sound, track, late)
+    lag = measured_lag(sound, track, average, model)
+    own = average.in_manner_of(sound, track, lag.believed)
     return SpeakingStyle(
         own.manner, clip.path.name, lag.frames, lag.confidence, own.habit, average.stamp
     )

@@ -18,7 +18,6 @@ import torch
 from adapt.actor import Actor, read_about
 from adapt.cli import without_prior
 from adapt.report import reenacted, silenced
-from adapt.speaking_style import BELIEVED
 from core.memory import peak_rss_mb
 from core.progress import Reporter, reported
 from dub.direction import Direction
@@ -33,7 +32,7 @@ from face3d.track import Track
 from media.audio import Audio, load_audio
 from media.clip import Clip
 from media.frame import Frame
-from prior.alignment import estimate_lag
+from prior.alignment import measured_lag
 from prior.expression import load_driver
 from prior.grade import plate_grades
 from prior.person import Person
@@ -150,10 +149,8 @@ def sound_of(job: Evaluation, clip: Clip) -> Audio | None:
 
 def late_by(sound: Audio, track: Track) -> float:
     """By how many frames the plate's sound is late against its lips; 0 where that is not sure."""
-    heard = load_driver().mouth(sound, track.fps, len(track))
-    expected, seen = (mouth_opening(default_model(), m) for m in (heard, track.motion.mouth))
-    lag = estimate_lag(expected.numpy(), seen.numpy(), track.fps)
-    return lag.frames if lag.confidence >= BELIEVED else 0.0
+    in_place = replace(sound, start=sound.start + Fraction(track.start) / track.fps)
+    return measured_lag(in_place, track, load_driver(), default_model()).believed
 
 
 def from_start(sound: Audio | None) -> Audio | None:

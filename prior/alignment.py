@@ -6,8 +6,19 @@ from fractions import Fraction
 import numpy as np
 from jaxtyping import Float
 
+from face3d.lips import mouth_opening
+from face3d.morphable import MorphableModel
+from face3d.track import Track
+from media.audio import Audio
+from prior.expression import ExpressionModel
+from prior.hearing import Hearing
+
 DRIFT_SECONDS = 1.0
 """Openings are compared after losing what changes more slowly: posture, and a smile."""
+
+
+BELIEVED = 0.3
+"""Confidence of a lag from which on a sound is shifted by it."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +31,20 @@ class Lag:
 
     frames: float
     confidence: float
+
+    @property
+    def believed(self) -> float:
+        """Frames by which a sound is to be shifted: none where the lag is not sure."""
+        return self.frames if self.confidence >= BELIEVED else 0.0
+
+
+def measured_lag(
+    sound: Audio | Hearing, track: Track, speaker: ExpressionModel, model: MorphableModel
+) -> Lag:
+    """The lag of a tracked clip's own sound, by the openings that `speaker` expects of it."""
+    expected = speaker.mouth(sound, track.fps, len(track), Fraction(track.start) / track.fps)
+    heard, seen = (mouth_opening(model, mouth).numpy() for mouth in (expected, track.motion.mouth))
+    return estimate_lag(heard, seen, track.fps)
 
 
 def estimate_lag(

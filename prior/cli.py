@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepare(Verb):
-    """Track a folder of clips and keep what the rendering prior learns from; resumable."""
+    """Track a folder of clips and keep what the rendering prior, or speech, is learned from;
+    resumable."""
 
     footage: Path
     """A folder of videos; its manifest.csv, if any, names person, rights and split."""
@@ -29,6 +30,8 @@ class Prepare(Verb):
     """Take only the manifest's rows of this split."""
     without: tuple[str, ...] = ()
     """Names (file stems) of clips to leave out."""
+    speech: bool = False
+    """Keep tracks and where the sound lies: a corpus for the speech model and its judges."""
     shard_size: int = 256
     """Megabytes that a file of the corpus may have."""
     quality: int | None = None
@@ -38,13 +41,19 @@ class Prepare(Verb):
     def run(self) -> int:
         from prior.corpus import LOSSLESS
         from prior.prepare import list_sources, prepare
+        from prior.prepare_speech import prepare_speech
 
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise UsageError(f"--quality {self.quality} is not in 1 to 100; leave it out.")
         if self.shard_size < 1:
             raise UsageError(f"--shard-size {self.shard_size} holds nothing; give 1 MB or more.")
         sources = list_sources(self.footage, self.split, self.without)
-        for step in prepare(sources, self.output, self.shard_size << 20, self.quality or LOSSLESS):
+        if self.speech:
+            steps = prepare_speech(sources, self.output)
+        else:
+            quality = self.quality or LOSSLESS
+            steps = prepare(sources, self.output, self.shard_size << 20, quality)
+        for step in steps:
             self.reporter.say(f"{step.job} ({step.index}/{step.total})")
         print(self.output / "corpus.json")
         return 0
@@ -132,7 +141,7 @@ class Train(Verb):
         if self.model != "expression":
             print(judge_trainer(self.model)(self.corpus, self.output, self.seed, self.reporter))
             return 0
-        from prior.speech_corpus import TRAIN, heard_corpus, load_examples
+        from prior.speech_corpus import heard_corpus, taught_by, training_examples
         from prior.train_expression import (
             ExpressionConfig,
             finished,
@@ -141,8 +150,7 @@ class Train(Verb):
         )
 
         reporter, config = self.reporter, ExpressionConfig(seed=self.seed)
-        examples = load_examples(self.corpus / "corpus.json")
-        taught = [e for e in examples if e.split == TRAIN]
+        taught = training_examples(self.corpus)
         corpus = heard_corpus(taught, config.takes, self.seed, reporter)
         learners = []
         for member in range(config.members):
@@ -155,10 +163,9 @@ class Train(Verb):
             "steps": config.steps,
             "members": config.members,
             "people": len(corpus.people),
-            "trained_on": [e.sound.stem for e in examples if e.split == TRAIN],
             "seed": config.seed,
-            "lags": {e.sound.stem: e.lag_frames for e in examples if e.lag_frames},
-        }
+            "lags": {e.track.stem: e.lag_frames for e in taught if e.lag_frames},
+        } | taught_by(taught)
         weights = self.output / "expression.safetensors"
         finished(learners, corpus, about).save(weights)
         print(weights)

@@ -45,6 +45,8 @@ class Source:
     person: str
     rights: str
     key: str
+    split: str = ""
+    """The manifest's, if there is one."""
 
     @property
     def about(self) -> dict[str, str]:
@@ -65,19 +67,25 @@ def list_sources(footage: Path, split: str | None, without: tuple[str, ...] = ()
         if rows and "file" not in rows[0]:
             raise UsageError(f"{manifest} has no column `file`; name each clip in one.")
         found = [
-            (row["file"], _inside(footage, row["file"]), row.get("person"), row.get("rights") or "")
+            (
+                row["file"],
+                _inside(footage, row["file"]),
+                row.get("person"),
+                row.get("rights") or "",
+                row.get("split") or "",
+            )
             for row in rows
         ]
     else:
         paths = sorted(p for p in footage.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
-        found = [(path.relative_to(footage).as_posix(), path, None, "") for path in paths]
+        found = [(path.relative_to(footage).as_posix(), path, None, "", "") for path in paths]
     kept = [one for one in found if one[1].stem not in without]
     if not kept:
         raise UsageError(f"{footage} holds no clip to prepare; give a folder with video files.")
     keys = clip_keys([name for name, *_ in kept])
     return [
-        Source(path, person or key, rights, key)
-        for key, (_, path, person, rights) in zip(keys, kept, strict=True)
+        Source(path, person or key, rights, key, split)
+        for key, (_, path, person, rights, split) in zip(keys, kept, strict=True)
     ]
 
 

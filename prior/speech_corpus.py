@@ -6,10 +6,11 @@ second, frame k heard k / 100 seconds after the example's sound begins.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,13 +36,14 @@ NOBODY = -1
 @dataclass(frozen=True)
 class SpeechExample:
     """A sound or video file, the track of who speaks, and by how many of the track's frames the
-    sound is late (see `alignment.Lag`). Examples of `split` "held-out" are never trained on."""
+    sound is late (see `alignment.Lag`). Only examples of `split` "train" are trained on."""
 
     sound: Path
     track: Path
     person: str
     lag_frames: float = 0.0
     split: str = TRAIN
+    rights: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +76,11 @@ class SpeechCorpus:
         return SpeechCorpus(kept, self.people)
 
 
-def save_examples(path: Path, examples: Sequence[SpeechExample]) -> None:
-    """Write corpus.json; paths below its folder are stored relative to it."""
+def save_examples(
+    path: Path, examples: Sequence[SpeechExample], left_out: Mapping[str, str] | None = None
+) -> None:
+    """Write corpus.json; paths below its folder are stored relative to it. `left_out` names clips
+    that teach nothing, and why."""
     root = path.parent.resolve()
 
     def stored(file: Path) -> str:
@@ -83,7 +88,8 @@ def save_examples(path: Path, examples: Sequence[SpeechExample]) -> None:
         return str(full.relative_to(root) if full.is_relative_to(root) else full)
 
     rows = [asdict(e) | {"sound": stored(e.sound), "track": stored(e.track)} for e in examples]
-    save_json(path, {"kind": "speech-corpus", "schema": 1, "examples": rows})
+    document = {"kind": "speech-corpus", "schema": 1, "examples": rows}
+    save_json(path, document | {"left_out": dict(left_out or {})})
 
 
 def load_examples(path: Path) -> list[SpeechExample]:
@@ -97,11 +103,33 @@ def load_examples(path: Path) -> list[SpeechExample]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is not a speech corpus ({error}); "
-            "write one with sound, track and person for each example."
+            "make one with `redub prior prepare --speech`."
         ) from error
     if not rows:
         raise InputError(f"{path} lists no examples; a speech corpus needs at least one.")
     return rows
+
+
+def training_examples(folder: Path) -> list[SpeechExample]:
+    """Those of a corpus that are trained on. Raises InputError where there are none."""
+    examples = load_examples(folder / "corpus.json")
+    taught = [e for e in examples if e.split == TRAIN]
+    if not taught:
+        splits = ", ".join(sorted({repr(e.split) for e in examples}))
+        raise InputError(
+            f"{folder} has no example to train on: its {len(examples)} are of the split {splits}; "
+            f"prepare clips whose split is {TRAIN!r}, or a folder without a manifest."
+        )
+    return taught
+
+
+def taught_by(examples: Sequence[SpeechExample]) -> dict[str, Any]:
+    """What a model card says of its examples: their names, and which of them under which rights."""
+    under: dict[str, list[str]] = defaultdict(list)
+    for example in examples:
+        under[example.rights or "unknown"].append(example.track.stem)
+    rights = [{"rights": kind, "clips": ", ".join(names)} for kind, names in under.items()]
+    return {"trained_on": [e.track.stem for e in examples], "rights": rights}
 
 
 Ear = Callable[[Audio], SpeechFeatures | Hearing]

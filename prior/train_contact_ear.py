@@ -31,7 +31,7 @@ from prior.phonemes import BILABIAL, SHUT_SHARE, STOPS, Phoneme, align
 from prior.phones import STATES
 from prior.soundscape import music, varied
 from prior.speech import FRAME_RATE, RATE
-from prior.speech_corpus import TRAIN, SpeechExample, load_examples, on_clock
+from prior.speech_corpus import SpeechExample, on_clock, training_examples
 
 STEPS, BATCH, OUTPUTS = 1500, 32, 160
 TAKES = 3
@@ -89,7 +89,7 @@ Line = SpeechExample | Path
 def gathered(corpus: Path, seed: int, reporter: Reporter) -> list[Lesson]:
     """Every training line and spoken voice, as recorded and in other takes; and music alone."""
     random = np.random.default_rng(seed)
-    examples = [e for e in load_examples(corpus / "corpus.json") if e.split == TRAIN]
+    examples = training_examples(corpus)
     spoken = [path for path in sorted((corpus / "spoken").glob("*")) if path.suffix != ".txt"]
     lines: list[Line] = [*examples, *spoken]
     others = [load_audio(e.sound, mono=True).mono16k().samples[0] for e in examples[:60]]

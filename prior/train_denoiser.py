@@ -33,7 +33,7 @@ from prior.denoiser import (
 from prior.fitting import Fitting, fit
 from prior.soundscape import ROOM_SHARE, SPEEDS, coloured, hiss, music, reverberated
 from prior.speech import FRAME_RATE, RATE, speech_level
-from prior.speech_corpus import TRAIN, load_examples
+from prior.speech_corpus import training_examples
 
 STEPS, BATCH, RATE_OF_LEARNING = 1500, 16, 2e-3
 OUTPUTS = 150
@@ -71,9 +71,8 @@ def gathered(corpus: Path, seed: int, reporter: Reporter) -> Sounds:
     """Takes of the corpus's training lines and of the voices in `spoken`."""
     random = np.random.default_rng(seed)
     spoken = [path for path in sorted((corpus / "spoken").glob("*")) if path.suffix != ".txt"]
-    lines = [
-        (e.sound, e.person) for e in load_examples(corpus / "corpus.json") if e.split == TRAIN
-    ] + [(path, "spoken") for path in spoken]
+    lines = [(e.sound, e.person) for e in training_examples(corpus)]
+    lines += [(path, "spoken") for path in spoken]
     speech: dict[str, list[Spectra]] = defaultdict(list)
     seconds: dict[str, float] = defaultdict(float)
     for path, person in reported(lines, reporter, "hear the corpus", len(lines)):

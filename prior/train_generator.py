@@ -18,7 +18,7 @@ from prior.expression import CLOCK, STRIDE, ExpressionModel, load_driver
 from prior.fitting import Fitting, fit
 from prior.generator import Generator, GeneratorShape, VelocityNetwork, style_of
 from prior.movement import RATE, Movement, load_movement
-from prior.speech_corpus import NOBODY, TRAIN, SpeechCorpus, heard_corpus, load_examples
+from prior.speech_corpus import NOBODY, SpeechCorpus, heard_corpus, taught_by, training_examples
 from prior.train_expression import ExpressionConfig
 
 WINDOW = 128
@@ -119,12 +119,11 @@ def set_scales(network: VelocityNetwork, prompts: Sequence[Prompt]) -> None:
 
 def train_generator(corpus: Path, output: Path, seed: int, reporter: Reporter) -> Path:
     """Weights in `output`, which holds the checkpoint too; an interrupted training goes on."""
-    examples = [e for e in load_examples(corpus / "corpus.json") if e.split == TRAIN]
+    examples = training_examples(corpus)
     heard = heard_corpus(examples, ExpressionConfig().takes, seed, reporter)
     model = load_driver()
     prompts = prompts_of(model, heard)
-    about = {"trained_on": [e.sound.stem for e in examples], "seed": seed}
-    about["speech_model"] = model.stamp
+    about = {"seed": seed, "speech_model": model.stamp} | taught_by(examples)
     network = new_network(seed, prompts)
     fitting = Fitting(steps=GENERATOR_STEPS, rate=1e-3, seed=seed)
     loss = GeneratorLoss(network, prompts, load_movement(), GENERATOR_BATCH)

@@ -20,7 +20,7 @@ from core.progress import Reporter, Step
 from face3d.track import Track
 from prior.fitting import Fitting, fit
 from prior.movement import RATE, Movement, MovementNetwork, MovementShape
-from prior.speech_corpus import TRAIN, SpeechExample, load_examples
+from prior.speech_corpus import SpeechExample, taught_by, training_examples
 
 STEPS = 300
 LENGTHS = (32, 48, 64, 96)
@@ -123,7 +123,7 @@ def fit_movement(
 
 def train_movement(corpus: Path, output: Path, seed: int, reporter: Reporter) -> Path:
     """Train on the tracks of a speech corpus; returns the weights' path. Resumable in `output`."""
-    examples = [e for e in load_examples(corpus / "corpus.json") if e.split == TRAIN]
+    examples = training_examples(corpus)
     motions = motions_of(examples)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -137,8 +137,7 @@ def train_movement(corpus: Path, output: Path, seed: int, reporter: Reporter) ->
         "steps": config.fitting.steps,
         "seed": seed,
         "people": len(motions),
-        "trained_on": [e.track.stem for e in examples],
-    }
+    } | taught_by(examples)
     path = output / "movement.safetensors"
     Movement(network, about).save(path)
     return path

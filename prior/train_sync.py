@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core.progress import Reporter, Step
 from prior.fitting import Fitting, fit
-from prior.speech_corpus import TRAIN, SpeechExample, load_examples, prepare_expression
+from prior.speech_corpus import SpeechExample, prepare_expression, taught_by, training_examples
 from prior.sync import CLOCK, HOP, REACH, SyncClip, SyncNetwork, Windows, evidence
 from prior.sync_expert import ExpertNetwork, ExpertShape, SyncExpert, expert_clips, set_scales
 from prior.sync_judge import JudgeNetwork, JudgeShape, SyncJudge, judge_clips
@@ -110,7 +110,7 @@ def shared_out(examples: Sequence[SpeechExample], half: int) -> list[SpeechExamp
     """Examples to train on: every second one, beginning with `half`, of people with many; all of
     the others."""
     by_person: dict[str, list[SpeechExample]] = defaultdict(list)
-    for example in (e for e in examples if e.split == TRAIN):
+    for example in examples:
         by_person[example.person].append(example)
     halves = (rows[half::2] if len(rows) >= MANY else rows for rows in by_person.values())
     return [example for rows in halves for example in rows]
@@ -118,7 +118,7 @@ def shared_out(examples: Sequence[SpeechExample], half: int) -> list[SpeechExamp
 
 def train_expert(corpus: Path, output: Path, seed: int, reporter: Reporter) -> Path:
     """Train on a speech corpus; returns the weights' path. Resumable in `output`."""
-    examples = shared_out(load_examples(corpus / "corpus.json"), half=0)
+    examples = shared_out(training_examples(corpus), half=0)
     clips = expert_clips(prepare_expression(examples, reporter))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -132,7 +132,7 @@ def train_expert(corpus: Path, output: Path, seed: int, reporter: Reporter) -> P
 
 def train_judge(corpus: Path, output: Path, seed: int, reporter: Reporter) -> Path:
     """The same for the judge, whose landmarks are detected first and kept in `output`."""
-    examples = shared_out(load_examples(corpus / "corpus.json"), half=1)
+    examples = shared_out(training_examples(corpus), half=1)
     clips = judge_clips(examples, output / "landmarks", reporter)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)
@@ -162,5 +162,4 @@ def _trained(
         "seed": seed,
         "people": len(people),
         "minutes": round(sum(float(c.known.sum()) for c in clips) / CLOCK / 60, 1),
-        "trained_on": [e.sound.stem for e in examples],
-    }
+    } | taught_by(examples)
