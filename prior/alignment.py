@@ -11,7 +11,7 @@ from face3d.morphable import MorphableModel
 from face3d.track import Track
 from media.audio import Audio
 from prior.expression import ExpressionModel
-from prior.hearing import Hearing
+from prior.hearing import Hearings
 
 DRIFT_SECONDS = 1.0
 """Openings are compared after losing what changes more slowly: posture, and a smile."""
@@ -39,7 +39,7 @@ class Lag:
 
 
 def measured_lag(
-    sound: Audio | Hearing, track: Track, speaker: ExpressionModel, model: MorphableModel
+    sound: Audio | Hearings, track: Track, speaker: ExpressionModel, model: MorphableModel
 ) -> Lag:
     """The lag of a tracked clip's own sound, by the openings that `speaker` expects of it."""
     expected = speaker.mouth(sound, track.fps, len(track), Fraction(track.start) / track.fps)
