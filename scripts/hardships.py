@@ -11,6 +11,7 @@ Vocabulary: `points` [478 3] are the easy frame's landmarks, `tall` its face's h
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -18,14 +19,20 @@ import av
 import cv2
 import numpy as np
 from av.video.stream import VideoStream
+from scipy.interpolate import LinearNDInterpolator
+from scipy.ndimage import map_coordinates
 
-from face3d.topology import JAW_LINE, LIPS_OUTER_LOWER, LIPS_OUTER_UPPER
+from face3d.morphable import default_model
+from face3d.topology import JAW_LINE, LANDMARKS, LIPS_OUTER_LOWER, LIPS_OUTER_UPPER
 
 SWELL_FRAMES = 40
 """Frames from one easy moment to the next."""
 
 SHADES = (25, 22, 20)
 """Colour of sunglasses."""
+
+BEARD_TEXELS = 400
+"""Texels a side of uv: a strand is about as thick as a pixel of a face 280 pixels high."""
 
 Harden = Callable[[np.ndarray, np.ndarray, float, np.random.Generator], np.ndarray]
 """(picture, points, how hard, random) to a picture of the same size."""
@@ -153,7 +160,8 @@ def behind_a_microphone(
 def bearded(
     picture: np.ndarray, points: np.ndarray, hard: float, random: np.random.Generator
 ) -> np.ndarray:
-    """A dark beard around the lips, all through the clip."""
+    """A dark beard around the lips, all through the clip; its strands grow on the skin and move
+    with it, or else they would say that the head rests."""
     lips = np.concatenate([LIPS_OUTER_UPPER, LIPS_OUTER_LOWER[-2:0:-1]])
     jaw = points[list(JAW_LINE)[2:-2], :2]
     upper = points[[50, 205, 2, 425, 280], :2] * [1, 1] + [0, 0.02 * height_of(points)]
@@ -161,9 +169,21 @@ def bearded(
     cv2.fillPoly(mask, [np.concatenate([jaw, upper[::-1]]).astype(np.int32)], (255,))
     cv2.fillPoly(mask, [points[lips, :2].astype(np.int32)], (0,))
     soft = cv2.GaussianBlur(mask, (0, 0), height_of(points) / 60)[..., None] / 255
-    strands = np.random.default_rng(7).uniform(0.15, 0.55, picture.shape[:2]).astype(np.float32)
-    strands = cv2.GaussianBlur(strands, (0, 0), 0.7)[..., None]
-    return (picture * (1 - soft) + picture * strands * soft).astype(np.uint8)
+    rows, columns = (soft[..., 0] > 0).nonzero()
+    on_skin = LinearNDInterpolator(points[:LANDMARKS, :2], default_model().uv[:LANDMARKS].numpy())
+    uv = np.nan_to_num(on_skin(columns + 0.5, rows + 0.5))
+    strands = map_coordinates(beard(), BEARD_TEXELS * uv.T[::-1], order=1, mode="nearest")
+    shown, share = picture.copy(), soft[rows, columns]
+    shown[rows, columns] = picture[rows, columns] * (1 - share + strands[:, None] * share)
+    return shown
+
+
+@cache
+def beard() -> np.ndarray:
+    """Light that strands leave, over the face's uv."""
+    random = np.random.default_rng(7)
+    strands = random.uniform(0.15, 0.55, (BEARD_TEXELS, BEARD_TEXELS)).astype(np.float32)
+    return cv2.GaussianBlur(strands, (0, 0), 0.7)
 
 
 def with_glasses(
