@@ -45,9 +45,9 @@ over the clip) and a performer who turns to {max(PROFILE.reach_degrees)}°. Lips
 they really are, hidden or not; rotation as above, with the constant turn of the better half of the
 frames. Kept frames are those that the tracker marks valid; confidence is meant as the probability
 of lips within {TOLERATED_PX256:g} px256, and was learned from real clips, not from these.
-Two rows say little of rotation: a face shrunk into 1080p is seen through a lens of 0.27 (100
-pixels) and 0.13 sides (50), shorter than any that is made and a tenth of what the tracker expects,
-and beard and sunglasses are painted where the detector sees the skin, so they turn as it thinks."""
+Four rows say little of rotation: a face shrunk into 1080p is seen through a lens of 0.27 sides (100
+pixels) or 0.13 (50), a seventh and a fifteenth of what the tracker expects and shorter than real
+ones; beard and sunglasses are painted where the detector sees the skin and turn as it thinks."""
 
 
 @dataclass(frozen=True)
