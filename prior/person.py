@@ -15,9 +15,15 @@ from core.device import on_device
 from face3d.mask import MARGIN_PIXELS, covered_mask, grown, sweep_covering
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion, Track, camera_vertices
-from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, Patch, crop_image, cut, window_corner
+from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, Patch, crop_image, cut, look, window_corner
 from media.frame import Frame
-from prior.bank import ReferenceBank, choose_references, distances, pixels_in_reference
+from prior.bank import (
+    ReferenceBank,
+    choose_references,
+    distances,
+    pixels_in_reference,
+    warp_references,
+)
 from prior.close_up import WORTH, CloseUp
 from prior.composite import FEATHER_PIXELS, Painted, matte_of
 from prior.conditions import Conditions, observe
@@ -29,6 +35,12 @@ from render.fragments import rasterize
 from render.neural_texture import NeuralTexture
 
 BATCH = 4
+
+SHOWN = 2
+"""References that the network is shown."""
+
+LENDERS = 3
+"""References that lend detail to a large face, those that are shown among them."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,8 @@ def paint(
     """
     device = person.model.mean.device
     motion = on_device(track.motion.with_mouth(mouth), device)
-    chosen = choose_references(distances(person.model, person.bank, motion), 2)
+    count = LENDERS if any(person.close_ups) else SHOWN
+    chosen = choose_references(distances(person.model, person.bank, motion), count)
     sweep = sweep_covering(mouth)
     sizes = [
         window_size(person, motion[track.shot == shot], crop.camera(track.camera), sweep)
@@ -138,13 +151,15 @@ def _paint_batch(
     group: list[tuple[int, Frame]],
     track: Track,
     motion: Motion,
-    chosen: Int[Tensor, "T 2"],
+    chosen: Int[Tensor, "T K"],
     size: tuple[int, int],
     sweep: tuple[float, ...],
     grade: Grade | None,
     copying: bool,
 ) -> dict[int, Painted]:
-    seen, corners, cameras = shown(person, group, track, motion, chosen, size, sweep, grade)
+    seen, corners, cameras = shown(
+        person, group, track, motion, chosen[:, :SHOWN], size, sweep, grade
+    )
     with torch.inference_mode():
         if copying:
             made = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
@@ -160,7 +175,10 @@ def _paint_batch(
     if any(person.close_ups) and track.crop(group[0][0]).scale * WORTH < 1:
         contrast, plain = contrast_of(grade, made, seen.uv), _coded(made)
         for k, (i, _) in enumerate(group):
-            lenders = lenders_of(person, seen[k : k + 1], track, motion, chosen[i], i, corners[k])
+            own = chosen[i : i + 1].to(made.device)
+            lenders = lenders_of(
+                person, seen[k : k + 1], cameras[k], track, motion, own, i, corners[k]
+            )
             fine[k] = detailed(rgb[k], plain[k], contrast[k], lenders, track.crop(i), *corners[k])
     return {
         i: Painted(rgb[k], matte_of(covered[k].cpu().numpy()), *corners[k], track.crop(i), fine[k])
@@ -182,29 +200,33 @@ def contrast_of(
 def lenders_of(
     person: Person,
     seen: Conditions,
+    window: Camera,
     track: Track,
     motion: Motion,
-    chosen: Int[Tensor, "2"],
+    chosen: Int[Tensor, "1 K"],
     index: int,
     corner: tuple[int, int],
 ) -> list[Lender]:
-    """The references of a frame that have close-ups, brought into the plate's own pixels."""
+    """The references of a frame that have close-ups, brought into the plate's own pixels; as coarse
+    as the camera of its `window` sees them, too."""
+    here, model = motion[index : index + 1], person.model
+    view = look(model, person.identity, here, window)
+    references = warp_references(model, view, person.bank, chosen)[0] * seen.inner
     height, width = seen.plate.shape[-2:]
     patch = Patch.around(track.crop(index), *corner, width, height)
     camera = patch.camera(track.camera)
-    vertices = camera_vertices(person.model, person.identity, motion[index : index + 1])
+    vertices = camera_vertices(model, person.identity, here)
     clip = camera.clip_from_camera(vertices)
-    fragments = rasterize(clip, person.model.triangles, patch.height, patch.width)
+    fragments = rasterize(clip, model.triangles, patch.height, patch.width)
     hidden = fragments.face[0] < 0
     lenders = []
-    for k, pick in enumerate(chosen):
+    for pick, reference in zip(chosen[0], references, strict=True):
         if (close_up := person.close_ups[int(pick)]) is None:
             continue
-        xy = pixels_in_reference(fragments, person.bank, pick[None], person.model.triangles)[0]
+        xy = pixels_in_reference(fragments, person.bank, pick[None], model.triangles)[0]
         place = xy.permute(1, 2, 0).masked_fill(hidden[..., None], torch.nan)
-        reference = seen.references[:, k]
-        shown = reference[0, 3].cpu().numpy()
-        lenders.append(Lender(close_up, place.cpu().numpy(), _coded(reference[:, :3])[0], shown))
+        coarse, visible = _coded(reference[None, :3])[0], reference[3].cpu().numpy()
+        lenders.append(Lender(close_up, place.cpu().numpy(), coarse, visible))
     return lenders
 
 

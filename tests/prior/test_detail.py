@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from prior.bank import ReferenceBank
 from prior.close_up import FINEST, MOST_BYTES, close_up
 from prior.composite import Painted, pasted
 from prior.detail import Lender, borrowed_shares, detailed, difference, fine_band
-from prior.enlargement import enlarged, unaveraged
+from prior.enlargement import averaged, enlarged, unaveraged
 from prior.person import Person, paint
 from prior.skin import TEXELS, Skin
 from render.deferred import DeferredRenderer, RendererConfig
@@ -49,8 +50,12 @@ def plate() -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def person(plate: list[np.ndarray]) -> Person:
-    """Learned from frames 0 and 2; the network is new and therefore copies."""
-    camera, known = CROP.camera(LARGE), [0, 2]
+    return learned_from([0, 2], plate)
+
+
+def learned_from(known: list[int], plate: list[np.ndarray]) -> Person:
+    """Who knows these frames; the network is new and therefore copies."""
+    camera = CROP.camera(LARGE)
     corners = window_corner(MODEL, WHO, MOTION[torch.tensor(known)], camera)
     size = (WINDOW_WIDTH, WINDOW_HEIGHT)
     windows = [
@@ -120,6 +125,32 @@ def test_a_reference_without_a_close_up_lends_nothing(
         np.mean(errors(who, plate)) for who in (one, person, replace(person, close_ups=()))
     )
     assert all_ < some < none
+
+
+def test_a_reference_that_the_network_is_not_shown_lends_too(
+    plate: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills lenders that end with what the network sees, and one that is compared as another looks:
+    each lender's close-up, brought into place and averaged, is its own coarse picture."""
+    person, lent = learned_from([0, 2, 3], plate), []
+
+    def watched(painted: np.ndarray, *rest: Any) -> np.ndarray:
+        lent.append((rest[2], rest[-2:]))
+        return detailed(painted, *rest)
+
+    monkeypatch.setattr("prior.person.detailed", watched)
+    errors(person, plate)
+    lenders, (left, top) = lent[0]
+    assert len({one.close_up.jpeg for one in lenders}) == 3
+    for lender in lenders:
+        near = np.nan_to_num(lender.place - (lender.close_up.left, lender.close_up.top))
+        x, y = np.moveaxis((near * lender.close_up.density - 0.5).astype(np.float32), -1, 0)
+        fine = cv2.remap(lender.close_up.rgb().astype(np.float32), x, y, cv2.INTER_LINEAR)
+        height, width = lender.visible.shape
+        coarse = averaged(fine, CROP, left, top, width, height)
+        seen = cv2.erode(lender.visible, np.ones((5, 5))) > 0
+        apart = [np.abs(coarse - other.coarse)[seen].mean() for other in lenders]
+        assert min(apart) == np.abs(coarse - lender.coarse)[seen].mean() < 2.5, apart
 
 
 def noise(height: int, width: int, seed: int, grain: float = 1.2) -> np.ndarray:
