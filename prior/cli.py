@@ -74,6 +74,11 @@ class Train(Verb):
     """Folder for checkpoints and the finished weights."""
     model: SpeechPart = "expression"
     """What to learn from a speech corpus."""
+    encoder: Path | None = None
+    """A folder with wav2vec 2.0, HuBERT, WavLM or Whisper as `transformers` has it: the expression
+    model hears through it, too (`pip install transformers`)."""
+    encoder_layer: int | None = None
+    """Which of its layers is heard; the one two thirds up unless told."""
     start: Path | None = None
     """Weights of a renderer to go on from; from nothing unless told."""
     budget: str | None = None
@@ -95,6 +100,7 @@ class Train(Verb):
     def run(self) -> int:
         if corpus_kind(self.corpus) == "speech-corpus":
             return self._train_speech()
+        self._refuse("encoder", "encoder_layer", to="a corpus of pictures")
         from core.device import resolve_device
         from prior.curves import Curves
         from prior.ranks import joined
@@ -116,6 +122,13 @@ class Train(Verb):
                 print(self.output / "renderer.safetensors")
         return 0
 
+    def _refuse(self, *flags: str, to: str) -> None:
+        """Raises UsageError where one of the flags is given."""
+        for flag in flags:
+            if (value := getattr(self, flag)) not in (None, False):
+                name = flag.replace("_", "-")
+                raise UsageError(f"--{name} {value} does not apply to {to}; leave it out.")
+
     def _renderer_config(self) -> "RendererTraining":
         from prior.train_renderer import RendererTraining
 
@@ -132,15 +145,15 @@ class Train(Verb):
         )
 
     def _train_speech(self) -> int:
-        for flag in ("start", "budget", "steps", "batch", "hold", "device", "tensorboard"):
-            if (value := getattr(self, flag)) not in (None, False):
-                raise UsageError(
-                    f"--{flag} {value} does not apply to a speech corpus, which is trained for "
-                    "a fixed number of steps; leave it out."
-                )
+        flags = ("start", "budget", "steps", "batch", "hold", "device", "tensorboard")
+        self._refuse(*flags, to="a speech corpus, which is trained for a fixed number of steps")
         if self.model != "expression":
+            self._refuse("encoder", "encoder_layer", to=f"--model {self.model}")
             print(judge_trainer(self.model)(self.corpus, self.output, self.seed, self.reporter))
             return 0
+        from prior.encoder import SpeechEncoder
+        from prior.expression import ExpressionShape
+        from prior.hearing import WIDTH
         from prior.speech_corpus import heard_corpus, taught_by, training_examples
         from prior.train_expression import (
             ExpressionConfig,
@@ -149,9 +162,12 @@ class Train(Verb):
             train_expression,
         )
 
-        reporter, config = self.reporter, ExpressionConfig(seed=self.seed)
+        reporter = self.reporter
+        encoder = SpeechEncoder.of(self.encoder, self.encoder_layer) if self.encoder else None
+        shape = ExpressionShape(inputs=WIDTH + (len(encoder.silence()) if encoder else 0))
+        config = ExpressionConfig(shape, seed=self.seed)
         taught = training_examples(self.corpus)
-        corpus = heard_corpus(taught, config.takes, self.seed, reporter)
+        corpus = heard_corpus(taught, config.takes, self.seed, reporter, encoder)
         learners = []
         for member in range(config.members):
             own = replace(config, seed=config.seed + member)
@@ -167,7 +183,7 @@ class Train(Verb):
             "lags": {e.track.stem: e.lag_frames for e in taught if e.lag_frames},
         } | taught_by(taught)
         weights = self.output / "expression.safetensors"
-        finished(learners, corpus, about).save(weights)
+        replace(finished(learners, corpus, about), encoder=encoder).save(weights)
         print(weights)
         return 0
 

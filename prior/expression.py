@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from core.serial import Schema, load_tensors, save_tensors
 from face3d.track import Track
 from media.audio import Audio
+from prior.encoder import SpeechEncoder
 from prior.habit import Habit, learned_habit
 from prior.hearing import WIDTH, Heard, Hearings, hear_in_doubt
 from prior.manner import Manner, personal_manner
@@ -171,6 +172,8 @@ class ExpressionModel:
     about: dict[str, Any]
     habit: Habit | None = None
     """What the speaker does otherwise than the average one."""
+    encoder: SpeechEncoder | None = None
+    """Through which it hears beside its own hearing, if it was trained so."""
 
     @cached_property
     def stamp(self) -> str:
@@ -258,9 +261,8 @@ class ExpressionModel:
     def understood_in(self, hearings: Hearings, first: int, stop: int) -> Float[Tensor, "N C"]:
         """What the network understood for its outputs `first` to `stop`, on average over the
         hearings; mouths are linear in it."""
-        understood = (
-            torch.cat(list(self.understood_on_clock(heard, first, stop))) for heard in hearings.each
-        )
+        heard = self.encoder.beside(hearings) if self.encoder else hearings.each
+        understood = (torch.cat(list(self.understood_on_clock(h, first, stop))) for h in heard)
         return torch.stack(list(understood)).mean(0)
 
     def on_clock(self, features: Heard, first: int, stop: int) -> Iterator[Float[Tensor, "N M"]]:
@@ -284,6 +286,8 @@ class ExpressionModel:
         tensors |= {f"manner.{k}": v for k, v in manner.items()}
         header = {"shape": vars(self.network.shape), "members": len(self.network.members)}
         header |= {"closed": self.manner.closed, "about": self.about}
+        if self.encoder:
+            header["encoder"] = self.encoder.facts()
         save_tensors(path, SCHEMA, tensors, header)
 
     @staticmethod
@@ -298,7 +302,9 @@ class ExpressionModel:
             parts[part][rest] = value.float()
         network.load_state_dict(parts["network"])
         manner = Manner(**parts["manner"], closed=header["closed"])
-        return ExpressionModel(network.eval(), manner, header["about"])
+        facts = header.get("encoder")
+        encoder = SpeechEncoder.told(facts) if facts else None
+        return ExpressionModel(network.eval(), manner, header["about"], encoder=encoder)
 
 
 def read_at(values: Float[Tensor, "N M"], place: Float[Tensor, "T"]) -> Float[Tensor, "T M"]:

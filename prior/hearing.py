@@ -133,6 +133,7 @@ class Hearings:
     """
 
     each: tuple[Hearing, ...]
+    line: Audio
 
     @property
     def start(self) -> Fraction:
@@ -156,7 +157,7 @@ def hear_in_doubt(line: Audio | Hearings) -> Hearings:
     speech, voice = spoken(line)
     throat = throat_of(voice, voiced(mel_decibels(speech)))
     heard = (heard_with(speech, voice, factor * throat) for factor in DOUBTS)
-    return Hearings(tuple(Hearing(values, line.start) for values in heard))
+    return Hearings(tuple(Hearing(values, line.start) for values in heard), line)
 
 
 def spoken(audio: Audio) -> tuple[Float32[np.ndarray, " N"], Float32[np.ndarray, " N"]]:

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from core.errors import AssetError
 from prior.denoiser import PAST as DENOISED_PAST
 from prior.denoiser import cleanness, load_denoiser
 from prior.expression import CLOCK, ExpressionModel, read_at
@@ -66,6 +67,11 @@ class LiveMouth:
     """One voice being listened to. State: the sound's end, what was heard of it, frames shown."""
 
     def __init__(self, model: ExpressionModel, fps: Fraction) -> None:
+        if model.encoder:
+            raise AssetError(
+                "The speech model in use hears through an encoder that needs whole lines, and a "
+                "live voice has none; unset REDUB_WEIGHTS to speak live."
+            )
         self.model, self.fps = model, fps
         self.samples = np.zeros(0, np.float32)
         self.dropped = 0

@@ -23,6 +23,7 @@ from core.progress import Reporter, Silent, reported
 from core.serial import save_json
 from face3d.track import Track
 from media.audio import Audio, load_audio
+from prior.encoder import Enriched, SpeechEncoder
 from prior.hearing import Hearing, hear
 from prior.soundscape import hiss, music, varied
 from prior.speech import FRAME_RATE, RATE, SpeechFeatures, speech_features
@@ -50,7 +51,7 @@ class SpeechExample:
 class Utterance:
     """Sound and truth of one example on the clock; `mouth` holds where `known`."""
 
-    features: SpeechFeatures | Hearing
+    features: SpeechFeatures | Hearing | Enriched
     mouth: Float[Tensor, "K M"]
     known: Bool[Tensor, "K"]
     person: int
@@ -132,7 +133,7 @@ def taught_by(examples: Sequence[SpeechExample]) -> dict[str, Any]:
     return {"trained_on": [e.track.stem for e in examples], "rights": rights}
 
 
-Ear = Callable[[Audio], SpeechFeatures | Hearing]
+Ear = Callable[[Audio], SpeechFeatures | Hearing | Enriched]
 
 
 def prepare_expression(
@@ -159,7 +160,7 @@ def on_clock(
     track: Track,
     start: Fraction,
     speed: float,
-    features: SpeechFeatures | Hearing,
+    features: SpeechFeatures | Hearing | Enriched,
 ) -> Utterance:
     """The track's frames stand at their middles, moved by the lag; all `speed` times as fast.
 
@@ -178,14 +179,19 @@ def on_clock(
 
 
 def heard_corpus(
-    examples: Sequence[SpeechExample], takes: int, seed: int, reporter: Reporter | None = None
+    examples: Sequence[SpeechExample],
+    takes: int,
+    seed: int,
+    reporter: Reporter | None = None,
+    encoder: SpeechEncoder | None = None,
 ) -> SpeechCorpus:
     """Every example as it is, and other takes of it (see `soundscape`): `takes` of a minute or less
     of a person, one of each line of somebody who speaks for long; and rooms in which nobody speaks.
+    All are heard through an `encoder` as well, if there is one.
 
     Raises InputError for a sound or a track that cannot be read.
     """
-    random = np.random.default_rng(seed)
+    random, ear = np.random.default_rng(seed), encoder.hear if encoder else hear
     people = tuple(sorted({e.person for e in examples}))
     numbers = {person: number for number, person in enumerate(people)}
     sounds = [load_audio(e.sound, mono=True).mono16k() for e in examples]
@@ -199,13 +205,13 @@ def heard_corpus(
         track, person = Track.load(example.track), numbers[example.person]
         share = min(1.0, MANY_SECONDS / seconds[example.person])
         count = max(1, round(takes * share)) if takes else 0
-        own = on_clock(example, person, track, sound.start, 1.0, hear(sound))
+        own = on_clock(example, person, track, sound.start, 1.0, ear(sound))
         made.append(replace(own, weight=max(1.0, UNTOUCHED_WEIGHT * count)))
         for _ in range(count):
             samples, speed = varied(sound.samples[0], voices, random)
-            heard = hear(_sound(samples))
+            heard = ear(_sound(samples))
             made.append(on_clock(example, person, track, sound.start, speed, heard))
-    made += [_nobody(kind, random) for kind in range(QUIET_ROOMS)]
+    made += [_nobody(kind, random, ear) for kind in range(QUIET_ROOMS)]
     return SpeechCorpus(tuple(made), people)
 
 
@@ -219,7 +225,7 @@ def _sound(samples: Float[np.ndarray, " N"]) -> Audio:
     return Audio(samples[None].astype(np.float32), RATE)
 
 
-def _nobody(kind: int, random: np.random.Generator) -> Utterance:
+def _nobody(kind: int, random: np.random.Generator, ear: Ear) -> Utterance:
     """Four seconds without speech: digital silence, a room's hiss, or music of any level."""
     count = 4 * RATE
     if kind % 6 == 0:
@@ -227,8 +233,8 @@ def _nobody(kind: int, random: np.random.Generator) -> Utterance:
     else:
         samples = hiss(count, random) if kind % 2 else music(count, random)
         samples *= 10 ** (random.uniform(-75, -25) / 20) / samples.std()
-    features = hear(_sound(samples))
-    frames = len(features.values)
+    features = ear(_sound(samples))
+    frames = len(features)
     example = SpeechExample(Path(), Path(), "nobody")
     known = torch.ones(frames, dtype=torch.bool)
     return Utterance(features, torch.zeros(frames, 20), known, NOBODY, example)

@@ -120,8 +120,8 @@ def set_scales(network: VelocityNetwork, prompts: Sequence[Prompt]) -> None:
 def train_generator(corpus: Path, output: Path, seed: int, reporter: Reporter) -> Path:
     """Weights in `output`, which holds the checkpoint too; an interrupted training goes on."""
     examples = training_examples(corpus)
-    heard = heard_corpus(examples, ExpressionConfig().takes, seed, reporter)
     model = load_driver()
+    heard = heard_corpus(examples, ExpressionConfig().takes, seed, reporter, model.encoder)
     prompts = prompts_of(model, heard)
     about = {"seed": seed, "speech_model": model.stamp} | taught_by(examples)
     network = new_network(seed, prompts)

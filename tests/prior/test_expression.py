@@ -84,7 +84,7 @@ def test_a_line_is_understood_on_average_over_its_doubts() -> None:
     """Kills a model that trusts one throat, or weighs the doubts unequally."""
     model, fps = untrained(), Fraction(25)
     both = hear_in_doubt(babble(2.0))
-    each = [model.heard(Hearings((heard,)), fps, 40) for heard in both.each]
+    each = [model.heard(Hearings((heard,), both.line), fps, 40) for heard in both.each]
     assert float((each[0] - each[1]).abs().max()) > 1e-3
     mean = torch.stack(each).mean(0)
     torch.testing.assert_close(model.heard(both, fps, 40), mean, rtol=0, atol=1e-5)
