@@ -91,6 +91,8 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> list[dict[str, Any]]:
     takes = range(1, job.takes + 1)
     if job.takes > 1:
         load_generator().check_taught(load_driver())
+    if speech is not None and (encoder := load_driver().encoder):
+        encoder.silence()  # what cannot be opened is found out before the shot is tracked
     for take in takes:
         check_output(replace(job, output=take_path(job.output, take)))
     prior = default_prior()

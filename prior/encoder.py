@@ -159,12 +159,13 @@ class _Opened:
 @cache
 def _opened(folder: Path) -> _Opened:
     try:
-        from transformers import AutoFeatureExtractor, AutoModel
+        from transformers import AutoFeatureExtractor, AutoModel, logging
     except ImportError as error:
         raise AssetError(
             f"{folder} is opened by the library transformers, which cannot be loaded ({error}); "
             "pip install transformers."
         ) from error
+    logging.disable_progress_bar()  # `-q` is to be quiet
     try:
         module = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)

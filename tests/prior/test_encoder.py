@@ -61,6 +61,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return Loudness()
 
     library = SimpleNamespace(
+        logging=SimpleNamespace(disable_progress_bar=lambda: None),
         AutoModel=SimpleNamespace(from_pretrained=opened),
         AutoFeatureExtractor=SimpleNamespace(from_pretrained=lambda path, **asked: given),
     )
