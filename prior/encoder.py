@@ -159,7 +159,11 @@ class _Opened:
 @cache
 def _opened(folder: Path) -> _Opened:
     try:
-        from transformers import AutoFeatureExtractor, AutoModel, logging
+        from transformers import (  # pyright: ignore[reportMissingImports]
+            AutoFeatureExtractor,
+            AutoModel,
+            logging,
+        )
     except ImportError as error:
         raise AssetError(
             f"{folder} is opened by the library transformers, which cannot be loaded ({error}); "

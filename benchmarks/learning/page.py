@@ -48,30 +48,35 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Results:
-    """Figures of the trials that are done, by variant and seconds: person → one a seed."""
+    """Figures of the trials that are done, by variant and seconds: person → seed → figures."""
 
-    cells: dict[tuple[str, float], dict[str, list[Figures]]]
+    cells: dict[tuple[str, float], dict[str, dict[int, Figures]]]
 
     @staticmethod
     def of(trials: Sequence[Trial], library: Library) -> "Results":
-        cells: dict[tuple[str, float], dict[str, list[Figures]]] = defaultdict(dict)
+        cells: dict[tuple[str, float], dict[str, dict[int, Figures]]] = defaultdict(dict)
         for trial in trials:
             if trial.path(library.work).exists():
                 found = run(trial, library)
                 cell = cells[trial.variant, trial.seconds]
-                cell.setdefault(trial.subject.name, []).append(found or {})
+                cell.setdefault(trial.subject.name, {})[trial.seed] = found or {}
         return Results(dict(cells))
 
     def of_people(self, variant: str, seconds: float, column: Column) -> dict[str, float]:
         """Each person's value, the mean of the seeds."""
         cell = self.cells.get((variant, seconds), {})
-        values = {name: [value(f, column) for f in found] for name, found in cell.items()}
-        means = {name: float(np.mean(seeds)) for name, seeds in values.items()}
-        return {name: mean for name, mean in means.items() if isfinite(mean)}
+        return finite_means(
+            {name: [value(f, column) for f in found.values()] for name, found in cell.items()}
+        )
 
     def counts(self, variant: str, seconds: float) -> str:
         cell = self.cells.get((variant, seconds), {})
         return f"{len(cell)}, {sum(map(len, cell.values()))}"
+
+
+def finite_means(values: dict[str, list[float]]) -> dict[str, float]:
+    means = {name: float(np.mean(each)) for name, each in values.items() if each}
+    return {name: mean for name, mean in means.items() if isfinite(mean)}
 
 
 def value(figures: Figures, column: Column) -> float:
@@ -108,9 +113,18 @@ def estimate(values: Sequence[float]) -> Estimate:
 def difference(
     results: Results, a: tuple[str, float], b: tuple[str, float], column: Column
 ) -> Estimate:
-    """a − b over the people who have both."""
-    ours, theirs = results.of_people(*a, column), results.of_people(*b, column)
-    return estimate([ours[name] - theirs[name] for name in ours if name in theirs])
+    """a − b over the people who have both, each the mean of the seeds that both have: seeds differ
+    by as much as some variants do."""
+    ours, theirs = (results.cells.get(cell, {}) for cell in (a, b))
+    apart = {
+        name: [
+            value(ours[name][seed], column) - value(theirs[name][seed], column)
+            for seed in sorted(ours[name].keys() & theirs[name].keys())
+        ]
+        for name in ours
+        if name in theirs
+    }
+    return estimate(list(finite_means(apart).values()))
 
 
 def write_page(

@@ -34,11 +34,15 @@ def results() -> Results:
     return Results(
         {
             ("prior", 4.0): {
-                "ann": [figures(30.0), figures(32.0)],
-                "bob": [figures(20.0)],
-                "cyd": [figures(None)],
+                "ann": {0: figures(30.0), 1: figures(32.0)},
+                "bob": {0: figures(20.0), 2: figures(24.0)},
+                "cyd": {0: figures(None)},
             },
-            ("no prior", 4.0): {"ann": [figures(28.0)], "eve": [figures(10.0)]},
+            ("no prior", 4.0): {
+                "ann": {1: figures(28.0)},
+                "bob": {1: figures(1.0)},
+                "eve": {0: figures(10.0)},
+            },
         }
     )
 
@@ -46,16 +50,17 @@ def results() -> Results:
 def test_people_count_alike_whatever_their_seeds() -> None:
     """Kills a mean over trials, by which who ran more often counts more, and an unknown taken for
     zero."""
-    assert results().of_people("prior", 4.0, PSNR) == {"ann": 31.0, "bob": 20.0}
-    assert results().counts("prior", 4.0) == "3, 4"
+    assert results().of_people("prior", 4.0, PSNR) == {"ann": 31.0, "bob": 22.0}
+    assert results().counts("prior", 4.0) == "3, 5"
 
 
-def test_differences_are_taken_person_by_person() -> None:
-    """Kills a difference of two means over different people, which measures the people."""
+def test_differences_are_taken_person_by_person_and_seed_by_seed() -> None:
+    """Kills a difference of two means over different people, which measures the people, and one
+    over different seeds, which measures the seeds."""
     gain = difference(results(), ("prior", 4.0), ("no prior", 4.0), PSNR)
-    assert (gain.mean, gain.people) == (3.0, 1)
+    assert (gain.mean, gain.people) == (4.0, 1)
     assert isnan(gain.half)
-    assert gain.text(1) == "3.0"
+    assert gain.text(1) == "4.0"
 
 
 def test_the_interval_is_students_over_people() -> None:
