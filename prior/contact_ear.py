@@ -90,5 +90,5 @@ class ContactEar:
 
 @cache
 def load_contact_ear() -> ContactEar:
-    """The one that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    """The one in use (`weights.in_use`). Raises AssetError where it is missing or damaged."""
     return in_use("contact_ear.safetensors", ContactEar.load)

@@ -139,7 +139,7 @@ class Denoiser:
 
 @cache
 def load_denoiser() -> Denoiser:
-    """The one that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    """The one in use (`weights.in_use`). Raises AssetError where it is missing or damaged."""
     return in_use("denoiser.safetensors", Denoiser.load)
 
 

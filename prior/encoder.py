@@ -179,8 +179,8 @@ def _opened(folder: Path) -> _Opened:
             f"{folder} holds no encoder of speech that can be opened ({reason}); give a folder "
             "with config.json, preprocessor_config.json and model.safetensors."
         ) from error
-    if hasattr(module, "get_encoder"):
-        module = module.get_encoder() if module.config.is_encoder_decoder else module
+    if module.config.is_encoder_decoder:
+        module = module.get_encoder()
     return _Opened(module.eval().requires_grad_(False), extractor)
 
 

@@ -316,7 +316,7 @@ def read_at(values: Float[Tensor, "N M"], place: Float[Tensor, "T"]) -> Float[Te
 
 @cache
 def load_driver() -> ExpressionModel:
-    """The model that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    """The model in use (`weights.in_use`). Raises AssetError where it is missing or damaged."""
     return in_use("expression.safetensors", ExpressionModel.load)
 
 

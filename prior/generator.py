@@ -193,7 +193,7 @@ class Generator:
 
 @cache
 def load_generator() -> Generator:
-    """The generator that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    """The generator in use (`weights.in_use`). Raises AssetError where it is missing or damaged."""
     return in_use("generator.safetensors", Generator.load)
 
 

@@ -107,5 +107,5 @@ class Movement:
 
 @cache
 def load_movement() -> Movement:
-    """The extractor that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    """The extractor in use (`weights.in_use`). Raises AssetError where it is missing or damaged."""
     return in_use("movement.safetensors", Movement.load)

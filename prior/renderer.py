@@ -83,5 +83,5 @@ def untrained(seed: int) -> RendererPrior:
 
 @cache
 def default_prior() -> RendererPrior:
-    """The prior that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    """The prior in use (`weights.in_use`). Raises AssetError where it is missing or damaged."""
     return in_use("renderer.safetensors", RendererPrior.load)

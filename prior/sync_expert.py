@@ -135,5 +135,5 @@ class SyncExpert:
 
 @cache
 def load_expert() -> SyncExpert:
-    """The expert that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    """The expert in use (`weights.in_use`). Raises AssetError where it is missing or damaged."""
     return in_use("sync_expert.safetensors", SyncExpert.load)

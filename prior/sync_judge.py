@@ -166,5 +166,5 @@ class SyncJudge:
 
 @cache
 def load_judge() -> SyncJudge:
-    """The judge that `weights.in_use`. Raises AssetError where it is missing or damaged."""
+    """The judge in use (`weights.in_use`). Raises AssetError where it is missing or damaged."""
     return in_use("sync_judge.safetensors", SyncJudge.load)
