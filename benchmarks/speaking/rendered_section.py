@@ -89,7 +89,7 @@ def section(place: Place) -> str:
 
 HEADINGS = (
     "", "lines", "within 1 frame %", "m, b, p", "shut %", "95th, px256", "meant shut %", "by ear %",
-    "f, v", "gap px256", "open vowels", "shut %",
+    "f, v", "gap px256", "open vowels", "shut %", "by ear %",
 )  # fmt: skip
 
 
@@ -183,6 +183,7 @@ def row(name: str, tally: Tally) -> list[str]:
         figure(float(np.median(teeth)) if teeth.size else None),
         str(len(vowels)),
         percent(vowels < SHUT_PX256),
+        percent(np.array(tally.by_ear[OPEN]) < SHUT_MILLIMETRES),
     ]
 
 
