@@ -52,14 +52,16 @@ def test_a_plate_shows_no_more_of_a_line_than_it_lasts() -> None:
 
 
 def test_a_row_counts_lines_and_sounds() -> None:
-    """Kills offsets without their sign's magnitude, and pools that count a line twice."""
+    """Kills offsets without their sign's magnitude, pools that count a line twice, and vowels shut
+    by ear that are counted as seen."""
     one, other = Tally(), Tally()
     one.offsets += [Sync(-0.9, 0.5, 0.2), Sync(1.1, 0.5, 0.2)]
     other.offsets += [Sync(0.0, 0.5, 0.2), Sync(-1.0, 0.5, 0.2)]
     one.seen[SHUT] += [0.5, 3.0]
     one.by_ear[SHUT] += [0.5, 0.5]
     other.seen[OPEN] += [8.0]
+    other.by_ear[OPEN] += [0.2, 5.0]
     shown = row("all", pooled([one, other]))
     assert shown[:6] == ["all", "4", "75.0", "2", "50.0", "2.88"]
     assert shown[7] == "100.0"
-    assert shown[-1] == "0.0"
+    assert shown[-2:] == ["0.0", "50.0"]
