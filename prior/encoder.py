@@ -17,7 +17,7 @@ from torch import Tensor
 
 from core.errors import AssetError
 from media.audio import Audio
-from prior.hearing import Hearing, Hearings, hear
+from prior.hearing import Hearing, Hearings, filled_up, hear
 from prior.speech import FRAME_RATE, RATE
 
 BLOCK_SECONDS, AROUND_SECONDS = 20, 2
@@ -104,11 +104,8 @@ class Enriched:
 
     def section(self, first: int, stop: int) -> Float[Tensor, "N E"]:
         """Frames `first` to `stop`, either of which may lie outside the sound: silence there."""
-        before = min(max(-first, 0), stop - first)
-        inside = self.encoded[max(first, 0) : max(stop, 0)]
-        after = stop - first - before - len(inside)
-        ends = (self.silence.expand(count, -1) for count in (before, after))
-        encoded = torch.cat([next(ends), inside, next(ends)])
+        silence = self.silence[None]
+        encoded = filled_up(self.encoded, first, stop, silence, silence)
         return torch.cat([self.heard.section(first, stop), encoded], 1)
 
 

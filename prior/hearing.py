@@ -117,11 +117,21 @@ class Hearing:
 
     def section(self, first: int, stop: int) -> Float[Tensor, "N 208"]:
         """Frames `first` to `stop`, either of which may lie outside the sound: silence there."""
-        before = min(max(-first, 0), stop - first)
-        inside = self.values[max(first, 0) : max(stop, 0)]
-        after = stop - first - before - len(inside)
-        silence = heard_silence()
-        return torch.cat([silence.expand(before, -1), inside, silence.expand(after, -1)])
+        return filled_up(self.values, first, stop, heard_silence(), heard_silence())
+
+
+def filled_up(
+    values: Float[Tensor, "K D"],
+    first: int,
+    stop: int,
+    before: Float[Tensor, "1 D"],
+    after: Float[Tensor, "1 D"],
+) -> Float[Tensor, "N D"]:
+    """Rows `first` to `stop`, either of which may lie outside of those that there are."""
+    lacking = min(max(-first, 0), stop - first)
+    inside = values[max(first, 0) : max(stop, 0)]
+    beyond = stop - first - lacking - len(inside)
+    return torch.cat([before.expand(lacking, -1), inside, after.expand(beyond, -1)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from prior.expression import CLOCK, ExpressionModel, read_at
 from prior.hearing import (
     SILENT,
     energies,
+    filled_up,
     heard_block,
     heard_silence,
     room_of,
@@ -56,11 +57,7 @@ class LiveHearing:
 
     def section(self, first: int, stop: int) -> Float[Tensor, "N D"]:
         first, stop = first - self.first, stop - self.first
-        before = min(max(-first, 0), stop - first)
-        inside = self.values[max(first, 0) : max(stop, 0)]
-        after = stop - first - before - len(inside)
-        silence = heard_silence().expand(before, -1)
-        return torch.cat([silence, inside, self.unknown.expand(after, -1)])
+        return filled_up(self.values, first, stop, heard_silence(), self.unknown[None])
 
 
 class LiveMouth:

@@ -607,8 +607,7 @@ MUTANTS = (
         "tests/prior/test_encoder.py",
         ("kernels at their first sample", "- self._first()) /", ") /"),
         ("rows of the block before", "rows[first - begin :]", "rows[: stop - first]"),
-        ("zeros for silence", "self.silence.expand(count, -1) for",
-         "0 * self.silence.expand(count, -1) for"),
+        ("zeros for silence", "silence = self.silence[None]", "silence = 0 * self.silence[None]"),
         ("any encoder", "if _digest(self.folder) != self.digest:", "if False:"),
     ),
     *of_file(
