@@ -32,8 +32,8 @@ class Prepare(Verb):
     """Names (file stems) of clips to leave out."""
     speech: bool = False
     """Keep tracks and where the sound lies: a corpus for the speech model and its judges."""
-    shard_size: int = 256
-    """Megabytes that a file of the corpus may have."""
+    shard_size: int | None = None
+    """Megabytes that a file of a corpus of pictures may have; 256 unless told."""
     quality: int | None = None
     """1 to 100 keeps pictures as lossy WebP (95: a fifth of the size, 45 dB); lossless unless told.
     """
@@ -43,20 +43,31 @@ class Prepare(Verb):
         from prior.prepare import list_sources, prepare
         from prior.prepare_speech import prepare_speech
 
+        if self.speech:
+            refuse(self, "shard_size", "quality", to="--speech, which keeps no pictures")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise UsageError(f"--quality {self.quality} is not in 1 to 100; leave it out.")
-        if self.shard_size < 1:
-            raise UsageError(f"--shard-size {self.shard_size} holds nothing; give 1 MB or more.")
+        size = 256 if self.shard_size is None else self.shard_size
+        if size < 1:
+            raise UsageError(f"--shard-size {size} holds nothing; give 1 MB or more.")
         sources = list_sources(self.footage, self.split, self.without)
         if self.speech:
             steps = prepare_speech(sources, self.output)
         else:
-            quality = self.quality or LOSSLESS
-            steps = prepare(sources, self.output, self.shard_size << 20, quality)
+            steps = prepare(sources, self.output, size << 20, self.quality or LOSSLESS)
         for step in steps:
             self.reporter.say(f"{step.job} ({step.index}/{step.total})")
         print(self.output / "corpus.json")
         return 0
+
+
+def refuse(verb: Verb, *flags: str, to: str) -> None:
+    """Raises UsageError where a flag is given that means nothing to what is asked."""
+    for flag in flags:
+        value = getattr(verb, flag)
+        if value is not None and value is not False:  # 0 is something
+            name = flag.replace("_", "-")
+            raise UsageError(f"--{name} {value} does not apply to {to}; leave it out.")
 
 
 SpeechPart = Literal[
@@ -100,7 +111,7 @@ class Train(Verb):
     def run(self) -> int:
         if corpus_kind(self.corpus) == "speech-corpus":
             return self._train_speech()
-        self._refuse("encoder", "encoder_layer", to="a corpus of pictures")
+        refuse(self, "encoder", "encoder_layer", to="a corpus of pictures")
         from core.device import resolve_device
         from prior.curves import Curves
         from prior.ranks import joined
@@ -122,13 +133,6 @@ class Train(Verb):
                 print(self.output / "renderer.safetensors")
         return 0
 
-    def _refuse(self, *flags: str, to: str) -> None:
-        """Raises UsageError where one of the flags is given."""
-        for flag in flags:
-            if (value := getattr(self, flag)) not in (None, False):
-                name = flag.replace("_", "-")
-                raise UsageError(f"--{name} {value} does not apply to {to}; leave it out.")
-
     def _renderer_config(self) -> "RendererTraining":
         from prior.train_renderer import RendererTraining
 
@@ -146,9 +150,9 @@ class Train(Verb):
 
     def _train_speech(self) -> int:
         flags = ("start", "budget", "steps", "batch", "hold", "device", "tensorboard")
-        self._refuse(*flags, to="a speech corpus, which is trained for a fixed number of steps")
+        refuse(self, *flags, to="a speech corpus, which is trained for a fixed number of steps")
         if self.model != "expression":
-            self._refuse("encoder", "encoder_layer", to=f"--model {self.model}")
+            refuse(self, "encoder", "encoder_layer", to=f"--model {self.model}")
             print(judge_trainer(self.model)(self.corpus, self.output, self.seed, self.reporter))
             return 0
         from prior.encoder import SpeechEncoder
@@ -163,6 +167,8 @@ class Train(Verb):
         )
 
         reporter = self.reporter
+        if not self.encoder:
+            refuse(self, "encoder_layer", to="a training without --encoder")
         encoder = SpeechEncoder.of(self.encoder, self.encoder_layer) if self.encoder else None
         shape = ExpressionShape(inputs=WIDTH + (len(encoder.silence()) if encoder else 0))
         config = ExpressionConfig(shape, seed=self.seed)
