@@ -26,15 +26,15 @@ from core.errors import InputError
 from core.serial import Schema, check_schema, load_tensors, save_json, save_tensors, unwritable
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion
-from prior.bank import ReferenceBank
-from prior.close_up import CloseUp
-from prior.corpus import Windows
-from prior.habit import Habit
-from prior.manner import Manner
-from prior.person import Person
-from prior.renderer import RendererPrior
-from prior.skin import Skin
-from prior.texture_start import TextureStart
+from prior.motion.habit import Habit
+from prior.motion.manner import Manner
+from prior.painting.bank import ReferenceBank
+from prior.painting.close_up import CloseUp
+from prior.painting.person import Person
+from prior.painting.renderer import RendererPrior
+from prior.painting.skin import Skin
+from prior.painting.texture_start import TextureStart
+from prior.training.corpus import Windows
 from render.deferred import DeferredRenderer
 from render.neural_texture import COLOURS, NeuralTexture
 

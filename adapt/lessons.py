@@ -17,10 +17,10 @@ from adapt.split import Split, split_frames
 from adapt.takes import APART_FRAMES, Take, gathered, joined
 from face3d.morphable import MorphableModel
 from face3d.track import Track
-from prior.bank import POSE_METRES, lip_positions
-from prior.corpus import MARGIN, Windows, with_teeth
-from prior.skin import Skin, skin_of
-from prior.train_renderer import TrainingClip, training_clip
+from prior.painting.bank import POSE_METRES, lip_positions
+from prior.painting.skin import Skin, skin_of
+from prior.training.corpus import MARGIN, Windows, with_teeth
+from prior.training.train_renderer import TrainingClip, training_clip
 
 FIT_FRAMES = 400
 """Frames learned from at most, spread over the footage: more would only cost memory."""

@@ -20,14 +20,14 @@ from core.progress import Step
 from core.serial import Schema, load_tensors, save_tensors
 from face3d.morphable import MorphableModel
 from face3d.view import look
-from prior.bank import choose_references, distances
-from prior.checkpoint import load_checkpoint, save_checkpoint
-from prior.conditions import Conditions, assembled, stacked
-from prior.corpus import MARGIN
-from prior.glances import Glances
-from prior.losses import attention, weighted_l1
-from prior.renderer import RendererPrior
-from prior.train_renderer import RendererTraining, TrainingClip, painted, renderer_loss
+from prior.painting.bank import choose_references, distances
+from prior.painting.conditions import Conditions, assembled, stacked
+from prior.painting.renderer import RendererPrior
+from prior.training.checkpoint import load_checkpoint, save_checkpoint
+from prior.training.corpus import MARGIN
+from prior.training.glances import Glances
+from prior.training.losses import attention, weighted_l1
+from prior.training.train_renderer import RendererTraining, TrainingClip, painted, renderer_loss
 from render.deferred import DeferredRenderer
 from render.neural_texture import NeuralTexture
 

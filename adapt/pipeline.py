@@ -32,7 +32,7 @@ from face3d.morphable import MorphableModel, default_model
 from face3d.track import Track
 from face3d.tracker import track_clip, track_clips
 from media.clip import Clip
-from prior.renderer import RendererPrior, default_prior, untrained
+from prior.painting.renderer import RendererPrior, default_prior, untrained
 
 ENOUGH_SECONDS = 4.0
 """Footage below this length is accepted with a warning."""

@@ -17,9 +17,9 @@ from face3d.track import Track
 from media.audio import silence
 from media.clip import Clip
 from media.frame import Frame
-from prior.composite import pasted
-from prior.grade import Grade, plate_grades
-from prior.person import Person, paint
+from prior.painting.composite import pasted
+from prior.painting.grade import Grade, plate_grades
+from prior.painting.person import Person, paint
 
 SILENCE_RATE = 16000
 

@@ -6,11 +6,11 @@ from face3d.morphable import MorphableModel
 from face3d.track import Track
 from media.audio import load_audio
 from media.clip import Clip
-from prior.alignment import measured_lag
-from prior.expression import ExpressionModel, load_driver
-from prior.habit import Habit
-from prior.hearing import hear_in_doubt
-from prior.manner import Manner
+from prior.motion.alignment import measured_lag
+from prior.motion.expression import ExpressionModel, load_driver
+from prior.motion.habit import Habit
+from prior.motion.manner import Manner
+from prior.sound.hearing import hear_in_doubt
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from face3d.track import Motion, Track
 from face3d.view import look
 from media.clip import Clip
 from media.timeline import parse_range
-from prior.corpus import MARGIN, Windows, gather_windows
-from prior.grade import Grade, fitted_grade
-from prior.skin import Skin, normal_chart, skin_of
+from prior.painting.grade import Grade, fitted_grade
+from prior.painting.skin import Skin, normal_chart, skin_of
+from prior.training.corpus import MARGIN, Windows, gather_windows
 
 APART_FRAMES = 1000
 """Between the frame numbers of two takes: none is another's neighbour in time."""

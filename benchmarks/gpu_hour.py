@@ -35,7 +35,7 @@ TEST_SECONDS = 4.0
 
 def pack(corpus: Path, test: Path, output: Path, megabytes: float, quality: int) -> None:
     """Write a bundle folder and say how large it is and what the coding costs."""
-    from prior.shards import Index
+    from prior.training.shards import Index
 
     wanted = [sum(e.windows for s in Index.load(folder).shards for e in s.samples)
               for folder in (corpus, test)]  # fmt: skip
@@ -62,9 +62,9 @@ def pack(corpus: Path, test: Path, output: Path, megabytes: float, quality: int)
 
 def repacked(corpus: Path, output: Path, share: float, quality: int) -> tuple[int, float]:
     """A corpus with fewer windows, in one lossy shard; its bytes and its pictures' PSNR."""
-    from prior.corpus import decode_sample, encode_sample
-    from prior.shards import Index, ShardWriter
-    from prior.stream import Library
+    from prior.training.corpus import decode_sample, encode_sample
+    from prior.training.shards import Index, ShardWriter
+    from prior.training.stream import Library
 
     library = Library(corpus)
     writer = ShardWriter(output, "shard-00000.tar")
@@ -91,10 +91,10 @@ def run(
     sys.path.append(str(bundle / "site"))  # last: an installed detector is preferred
     from core.device import resolve_device
     from core.progress import Console
-    from prior.curves import Curves
-    from prior.ranks import Ranks
-    from prior.renderer import RendererPrior, untrained
-    from prior.train_renderer import Grid, RendererTraining, train_renderer
+    from prior.painting.renderer import RendererPrior, untrained
+    from prior.training.curves import Curves
+    from prior.training.ranks import Ranks
+    from prior.training.train_renderer import Grid, RendererTraining, train_renderer
 
     chosen, reporter = resolve_device(device), Console()
     reporter.say(f"device {chosen.torch}: {chosen.reason}")
@@ -132,7 +132,7 @@ def run(
 
 def test_samples(folder: Path):
     """The first stretch of every test clip."""
-    from prior.stream import Library
+    from prior.training.stream import Library
 
     library = Library(folder)
     for key in sorted(library.places):
@@ -149,7 +149,7 @@ def judged(sample, priors, device: torch.device, seconds: float, work: Path):
     from core.progress import Step
     from evaluate.metrics.picture import score_pictures
     from face3d.morphable import default_model
-    from prior.train_renderer import training_clip
+    from prior.training.train_renderer import training_clip
     from render.deferred import DeferredRenderer
     from render.neural_texture import NeuralTexture
 

@@ -33,8 +33,8 @@ from face3d.track import Track
 from face3d.tracker import track_clip
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image, cut, window_corner
 from media.clip import Clip
-from prior.bank import ReferenceBank
-from prior.conditions import Conditions, observe
+from prior.painting.bank import ReferenceBank
+from prior.painting.conditions import Conditions, observe
 
 CLIPS = ("cnn_dfrf", "german_mt", "obama_st1", "andrew_st1", "ads_selfie2", "feifei_st1")
 SECONDS = 8.0

@@ -29,9 +29,9 @@ from face3d.track import Track
 from face3d.tracker import TrackerConfig, track_clip
 from media.clip import Clip
 from media.writer import ClipWriter
-from prior.composite import pasted
-from prior.conditions import Conditions
-from prior.person import BATCH, Person, paint
+from prior.painting.composite import pasted
+from prior.painting.conditions import Conditions
+from prior.painting.person import BATCH, Person, paint
 from render.engine import accelerated, engines
 
 HEADINGS = ("", "frames/s", "frames/CPU-s", "pictures against torch, dB")

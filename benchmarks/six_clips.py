@@ -37,7 +37,7 @@ from face3d.morphable import default_model
 from media.audio import load_audio
 from media.clip import Clip
 from media.timeline import parse_range
-from prior.renderer import default_prior
+from prior.painting.renderer import default_prior
 
 
 @dataclass(frozen=True)

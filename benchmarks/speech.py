@@ -3,9 +3,10 @@
     python -m benchmarks.speech --corpus CORPUS.json [--actors FOLDER --footage FOLDER]
         [--only mouths closures sync identity quiet live rendered]
 
-The corpus lists tracked speech (`prior.speech_corpus`): what is "train" teaches the ridge, what is
-"held-out" and "test" is measured. Sounds in a folder `voices` beside it, if any, are mixed to
-babble. Findings stay in --work, outside the repository; sections not asked for stay as they were.
+The corpus lists tracked speech (`prior.training.speech_corpus`): what is "train" teaches the ridge,
+what is "held-out" and "test" is measured. Sounds in a folder `voices` beside it, if any, are mixed
+to babble. Findings stay in --work, outside the repository; sections not asked for stay as they
+were.
 """
 
 import sys

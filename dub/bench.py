@@ -31,14 +31,14 @@ from face3d.tracker import TrackerConfig, face_height, guessed_camera, track_sig
 from media.clip import Clip
 from media.frame import Frame
 from media.writer import ClipWriter
-from prior.bank import choose_references, distances
-from prior.composite import pasted
-from prior.conditions import Conditions
-from prior.corpus import gather_windows
-from prior.person import BATCH, Person, paint, shown
-from prior.renderer import default_prior
-from prior.skin import skin_of
-from prior.train_renderer import training_clip
+from prior.painting.bank import choose_references, distances
+from prior.painting.composite import pasted
+from prior.painting.conditions import Conditions
+from prior.painting.person import BATCH, Person, paint, shown
+from prior.painting.renderer import default_prior
+from prior.painting.skin import skin_of
+from prior.training.corpus import gather_windows
+from prior.training.train_renderer import training_clip
 
 PERFORMER = Path(__file__).parent.parent / "scripts" / "performer" / "clip.mp4"
 FRAMES = 64

@@ -18,11 +18,11 @@ from torch import Tensor
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
 from media.audio import Audio
-from prior.contact_ear import load_contact_ear
-from prior.expression import CLOCK, STRIDE, load_driver
-from prior.hearing import Hearings, hear_in_doubt
-from prior.manner import Manner
-from prior.phonemes import BILABIAL, LABIODENTAL, SHUT_SHARE, STOPS, Phoneme
+from prior.motion.expression import CLOCK, STRIDE, load_driver
+from prior.motion.manner import Manner
+from prior.sound.contact_ear import load_contact_ear
+from prior.sound.hearing import Hearings, hear_in_doubt
+from prior.sound.phonemes import BILABIAL, LABIODENTAL, SHUT_SHARE, STOPS, Phoneme
 
 LEAST_CHANCE = 0.2
 NEAR_MILLIMETRES = 2.5

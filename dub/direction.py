@@ -13,7 +13,7 @@ from torch import Tensor
 from core.errors import InputError, UsageError
 from media.audio import Audio
 from media.timeline import frames_of_timecode, parse_range
-from prior.phonemes import Phoneme, align
+from prior.sound.phonemes import Phoneme, align
 
 Silence = Literal["original", "closed"]
 
@@ -26,8 +26,8 @@ class Direction:
     """`strength` multiplies the line's mouth, over all frames or in each; frames that are `kept`
     show the plate's own. Before its first and after its last word `silence` rules. Take 1 is what
     is expected of the line; the others are drawn, each by its own number and `seed`, in the `style`
-    of someone (see `prior.generator.style_of`) or of the average person. `sounds` are the line's,
-    timed from the first frame on; without them closures are listened for."""
+    of someone (see `prior.motion.generator.style_of`) or of the average person. `sounds` are the
+    line's, timed from the first frame on; without them closures are listened for."""
 
     strength: float | Float[np.ndarray, " T"] = 1.0
     silence: Silence = "original"

@@ -135,14 +135,14 @@ def codecs() -> dict[str, dict[str, bool]]:
 
 def weights() -> dict[str, dict[str, Any]]:
     """The weight files in use, whose they are and under which licence."""
-    from prior.contact_ear import load_contact_ear
-    from prior.denoiser import load_denoiser
-    from prior.expression import load_driver
-    from prior.generator import load_generator
-    from prior.movement import load_movement
-    from prior.renderer import default_prior
-    from prior.sync_expert import load_expert
-    from prior.sync_judge import load_judge
+    from prior.motion.expression import load_driver
+    from prior.motion.generator import load_generator
+    from prior.motion.movement import load_movement
+    from prior.painting.renderer import default_prior
+    from prior.sound.contact_ear import load_contact_ear
+    from prior.sound.denoiser import load_denoiser
+    from prior.sync.expert import load_expert
+    from prior.sync.judge import load_judge
     from prior.weights import own_file
 
     ours = "Apache-2.0 (made by redub; the footage it saw: redub prior card)"

@@ -32,11 +32,11 @@ from face3d.track import Track
 from media.audio import Audio, load_audio
 from media.clip import Clip
 from media.frame import Frame
-from prior.alignment import measured_lag
-from prior.expression import load_driver
-from prior.grade import plate_grades
-from prior.person import Person
-from prior.renderer import RendererPrior, default_prior, untrained
+from prior.motion.alignment import measured_lag
+from prior.motion.expression import load_driver
+from prior.painting.grade import plate_grades
+from prior.painting.person import Person
+from prior.painting.renderer import RendererPrior, default_prior, untrained
 
 CROP = "face crop in which the face is 192 pixels high; windows around the lower face"
 

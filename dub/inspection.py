@@ -23,8 +23,8 @@ from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH
 from media.audio import load_audio
 from media.clip import Clip
 from media.interlace import is_combed
-from prior.alignment import estimate_lag
-from prior.expression import load_driver
+from prior.motion.alignment import estimate_lag
+from prior.motion.expression import load_driver
 from render.deferred import DeferredRenderer, RendererConfig
 
 COUNTED_FRAMES = 24
@@ -128,8 +128,8 @@ def pose_range(track: Track) -> dict[str, list[float]]:
 
 
 def sound_offset(clip: Clip, track: Track) -> dict[str, float] | None:
-    """How late the sound is against the lips, in frames (see `prior.alignment.Lag`); None without
-    sound. A confidence below 0.1 means that it cannot be told."""
+    """How late the sound is against the lips, in frames (see `prior.motion.alignment.Lag`); None
+    without sound. A confidence below 0.1 means that it cannot be told."""
     if not clip.has_audio:
         return None
     model = default_model()

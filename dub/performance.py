@@ -22,9 +22,9 @@ from dub.closures import Contact, brought_together, heard_contacts, told_contact
 from dub.direction import Direction
 from face3d.track import Track
 from media.audio import Audio
-from prior.expression import ExpressionModel, read_at
-from prior.generator import load_generator
-from prior.hearing import Hearings, hear_in_doubt
+from prior.motion.expression import ExpressionModel, read_at
+from prior.motion.generator import load_generator
+from prior.sound.hearing import Hearings, hear_in_doubt
 
 RAMP_FRAMES = 4
 """Frames over which the mouth passes between the plate's own and the line's (film practice)."""

@@ -38,12 +38,12 @@ from media.audio import Audio, load_audio
 from media.clip import Clip
 from media.frame import Frame
 from media.writer import ClipWriter, check_video
-from prior.composite import pasted
-from prior.expression import load_driver
-from prior.generator import load_generator, style_of
-from prior.grade import Grade, plate_grades
-from prior.person import Person, paint
-from prior.renderer import default_prior
+from prior.motion.expression import load_driver
+from prior.motion.generator import load_generator, style_of
+from prior.painting.composite import pasted
+from prior.painting.grade import Grade, plate_grades
+from prior.painting.person import Person, paint
+from prior.painting.renderer import default_prior
 from prior.weights import own_weights
 from render.engine import accelerated, best_engine
 

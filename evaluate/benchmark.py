@@ -28,7 +28,7 @@ from face3d.track import Crop, Track
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image, cut, window_corner
 from media.audio import Audio
 from media.frame import Frame
-from prior.close_up import WORTH
+from prior.painting.close_up import WORTH
 
 CROP_PIXELS = 256.0
 """Landmarks are measured in face crops whose faces are 192 pixels high: a 256 crop's scale."""

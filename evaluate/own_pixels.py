@@ -13,7 +13,7 @@ from evaluate.metrics.picture import (
 )
 from face3d.track import Crop
 from face3d.view import Patch, cut
-from prior.enlargement import enlarged
+from prior.painting.enlargement import enlarged
 
 FRAMES = 48
 """Frames of a shot that are scored, evenly spread: large pictures take long."""

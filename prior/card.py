@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
-from prior.contact_ear import ContactEar, load_contact_ear
-from prior.denoiser import Denoiser, load_denoiser
-from prior.expression import ExpressionModel, load_driver
-from prior.generator import Generator, load_generator
-from prior.movement import Movement, load_movement
-from prior.renderer import RendererPrior, default_prior
-from prior.sync_expert import SyncExpert, load_expert
-from prior.sync_judge import SyncJudge, load_judge
+from prior.motion.expression import ExpressionModel, load_driver
+from prior.motion.generator import Generator, load_generator
+from prior.motion.movement import Movement, load_movement
+from prior.painting.renderer import RendererPrior, default_prior
+from prior.sound.contact_ear import ContactEar, load_contact_ear
+from prior.sound.denoiser import Denoiser, load_denoiser
+from prior.sync.expert import SyncExpert, load_expert
+from prior.sync.judge import SyncJudge, load_judge
 from prior.weights import own_file
 
 WHAT = {

@@ -14,7 +14,7 @@ from core.errors import UsageError
 from core.progress import Reporter, Silent
 
 if TYPE_CHECKING:
-    from prior.train_renderer import RendererTraining
+    from prior.training.train_renderer import RendererTraining
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,9 @@ class Prepare(Verb):
     """
 
     def run(self) -> int:
-        from prior.corpus import LOSSLESS
-        from prior.prepare import list_sources, prepare
-        from prior.prepare_speech import prepare_speech
+        from prior.training.corpus import LOSSLESS
+        from prior.training.prepare import list_sources, prepare
+        from prior.training.prepare_speech import prepare_speech
 
         if self.speech:
             refuse(self, "shard_size", "quality", to="--speech, which keeps no pictures")
@@ -113,10 +113,10 @@ class Train(Verb):
             return self._train_speech()
         refuse(self, "encoder", "encoder_layer", to="a corpus of pictures")
         from core.device import resolve_device
-        from prior.curves import Curves
-        from prior.ranks import joined
-        from prior.renderer import RendererPrior
-        from prior.train_renderer import Grid, train_renderer
+        from prior.painting.renderer import RendererPrior
+        from prior.training.curves import Curves
+        from prior.training.ranks import joined
+        from prior.training.train_renderer import Grid, train_renderer
 
         config = self._renderer_config()
         start = RendererPrior.load(self.start) if self.start else None
@@ -134,7 +134,7 @@ class Train(Verb):
         return 0
 
     def _renderer_config(self) -> "RendererTraining":
-        from prior.train_renderer import RendererTraining
+        from prior.training.train_renderer import RendererTraining
 
         if self.budget and self.steps:
             raise UsageError("--budget and --steps are two budgets; give one of them.")
@@ -155,11 +155,11 @@ class Train(Verb):
             refuse(self, "encoder", "encoder_layer", to=f"--model {self.model}")
             print(judge_trainer(self.model)(self.corpus, self.output, self.seed, self.reporter))
             return 0
-        from prior.encoder import SpeechEncoder
-        from prior.expression import ExpressionShape
-        from prior.hearing import WIDTH
-        from prior.speech_corpus import heard_corpus, taught_by, training_examples
-        from prior.train_expression import (
+        from prior.motion.expression import ExpressionShape
+        from prior.sound.encoder import SpeechEncoder
+        from prior.sound.hearing import WIDTH
+        from prior.training.speech_corpus import heard_corpus, taught_by, training_examples
+        from prior.training.train_expression import (
             ExpressionConfig,
             finished,
             load_learner,
@@ -214,7 +214,7 @@ class Card(Verb):
 
 def judge_trainer(model: str) -> Callable[[Path, Path, int, Reporter], Path]:
     """What trains one of the networks beside the speech model, and returns its weights' path."""
-    from prior import (
+    from prior.training import (
         train_contact_ear,
         train_denoiser,
         train_generator,

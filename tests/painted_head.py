@@ -8,7 +8,7 @@ from core.camera import Camera
 from face3d.morphable import default_model
 from face3d.track import Crop, Identity, Motion
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, look, window_corner
-from prior.corpus import Windows
+from prior.training.corpus import Windows
 
 CROP = Crop(106, 106, 300, 300)
 

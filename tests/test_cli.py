@@ -26,11 +26,11 @@ from dub.cli import main
 from face3d.morphable import default_model
 from face3d.tracker import track_clip
 from media.clip import Clip
-from prior.corpus import gather_windows
-from prior.expression import load_driver
-from prior.renderer import untrained
-from prior.skin import skin_of
-from prior.train_renderer import training_clip
+from prior.motion.expression import load_driver
+from prior.painting.renderer import untrained
+from prior.painting.skin import skin_of
+from prior.training.corpus import gather_windows
+from prior.training.train_renderer import training_clip
 
 ROOT = Path(__file__).parents[1]
 PERFORMER = ROOT / "scripts" / "performer" / "clip.mp4"

@@ -41,10 +41,10 @@ from evaluate.sheet import spread_indices
 from face3d.morphable import default_model
 from face3d.track import Track
 from media.clip import Clip
-from prior.expression import load_driver
-from prior.grade import plate_grades
-from prior.renderer import RendererPrior, default_prior, untrained
-from prior.train_renderer import RendererTraining
+from prior.motion.expression import load_driver
+from prior.painting.grade import plate_grades
+from prior.painting.renderer import RendererPrior, default_prior, untrained
+from prior.training.train_renderer import RendererTraining
 
 SEEDS = (0, 1, 2)
 FIRST = (4.0, 1.0, 16.0)

@@ -9,11 +9,11 @@ import torch
 from face3d.lips import mouth_opening
 from face3d.morphable import MorphableModel, default_model
 from face3d.track import Track
-from prior.corpus import Windows
-from prior.person import Person
-from prior.renderer import RendererPrior
-from prior.texture_start import TextureStart
-from prior.train_renderer import TrainingClip
+from prior.painting.person import Person
+from prior.painting.renderer import RendererPrior
+from prior.painting.texture_start import TextureStart
+from prior.training.corpus import Windows
+from prior.training.train_renderer import TrainingClip
 
 SHUT_SHARE = 0.4
 """The least open frames of a person's footage, which stand for a mouth that never opened."""

@@ -17,8 +17,8 @@ from core.progress import reported
 from dub.closures import brought_together, heard_contacts
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
-from prior.expression import load_driver
-from prior.phonemes import BILABIAL, LABIODENTAL, Phoneme, align
+from prior.motion.expression import load_driver
+from prior.sound.phonemes import BILABIAL, LABIODENTAL, Phoneme, align
 
 SHUT_MILLIMETRES = 1.0
 """About a pixel of a face 192 pixels high, as it stands in a 256 crop."""

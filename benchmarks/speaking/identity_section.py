@@ -14,8 +14,8 @@ from benchmarks.speaking.place import Place, Spoken
 from benchmarks.speaking.systems import SYSTEMS, Generator
 from benchmarks.tracking.table import figure, table
 from evaluate.metrics.movement import movement_signature
-from prior.movement import RATE, WINDOW, load_movement
-from prior.train_movement import resampled
+from prior.motion.movement import RATE, WINDOW, load_movement
+from prior.training.train_movement import resampled
 
 Extractor = Callable[[Float[np.ndarray, "T M"]], Float[np.ndarray, " D"]]
 Halves = Mapping[str, Sequence[Float[np.ndarray, "_ M"]]]

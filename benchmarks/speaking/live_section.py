@@ -14,9 +14,9 @@ from benchmarks.tracking.table import figure, table
 from core.progress import reported
 from face3d.lips import mouth_opening, mouth_point_basis
 from face3d.morphable import default_model
-from prior.expression import ExpressionModel, load_driver
-from prior.live import LOOK_AHEAD, NEW, LiveMouth
-from prior.speech import RATE
+from prior.motion.expression import ExpressionModel, load_driver
+from prior.motion.live import LOOK_AHEAD, NEW, LiveMouth
+from prior.sound.speech import RATE
 
 SECONDS = 8
 """Of each stranger's first line."""
@@ -41,9 +41,9 @@ def section(place: Place) -> str:
     return "\n\n".join(
         [
             "## Live",
-            f"The first {SECONDS} s of {len(rows)} strangers through `prior/live.py`, 10 ms at a "
-            "time, beside the same sound offline, both in the average manner. Points of lips and "
-            "chin, mm. *apart*: live from offline; *moves*: offline from its own mean; errors: "
+            f"The first {SECONDS} s of {len(rows)} strangers through `prior/motion/live.py`, 10 ms "
+            "at a time, beside the same sound offline, both in the average manner. Points of lips "
+            "and chin, mm. *apart*: live from offline; *moves*: offline from its own mean; errors: "
             "from tracked truth, each less its mean. Delay: from a chunk's first frame to its "
             "mouth, waiting and CPU time together.",
             table(

@@ -17,11 +17,11 @@ from face3d.morphable import default_model
 from face3d.track import Track
 from media.audio import Audio, load_audio
 from media.clip import Clip
-from prior.alignment import Lag, estimate_lag
-from prior.expression import load_driver
-from prior.speech_corpus import HELD_OUT, TRAIN, SpeechExample, load_examples
-from prior.sync import Offset
-from prior.sync_judge import kept_landmarks, load_judge
+from prior.motion.alignment import Lag, estimate_lag
+from prior.motion.expression import load_driver
+from prior.sync.evidence import Offset
+from prior.sync.judge import kept_landmarks, load_judge
+from prior.training.speech_corpus import HELD_OUT, TRAIN, SpeechExample, load_examples
 
 BELIEVED = 0.15
 """Margin of the judge below which an offset may be chance. It is believed all the same where the

@@ -18,9 +18,9 @@ from evaluate.metrics.lips import leak_share
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
 from media.audio import Audio, load_audio, silence
-from prior.expression import load_driver
-from prior.hearing import hear_in_doubt
-from prior.speech import RATE
+from prior.motion.expression import load_driver
+from prior.sound.hearing import hear_in_doubt
+from prior.sound.speech import RATE
 
 SECONDS = 10
 EYE_MILLIMETRES = 63.0

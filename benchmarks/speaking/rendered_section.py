@@ -36,7 +36,7 @@ from evaluate.sheet import save_png
 from face3d.lips import mouth_opening as meant_opening
 from face3d.morphable import default_model
 from media.audio import load_audio
-from prior.speech import RATE
+from prior.sound.speech import RATE
 
 SHUT_PX256 = 1.0
 GRID_LINE = ("bbbmzn", "pbbp3s")

@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.speaking.closures_section import OPEN_VOWELS
 from media.audio import Audio
-from prior.phonemes import BILABIAL, LABIODENTAL, Phoneme, align
-from prior.speech import RATE
+from prior.sound.phonemes import BILABIAL, LABIODENTAL, Phoneme, align
+from prior.sound.speech import RATE
 from scripts.acting.speech import speak
 
 SHUT, TEETH, OPEN = "m, b, p", "f, v", "open vowels"

@@ -33,10 +33,10 @@ from face3d.view import crop_image
 from media.audio import Audio
 from media.clip import Clip
 from media.timeline import parse_range
-from prior.expression import ExpressionModel
-from prior.grade import Grade, plate_grades
-from prior.person import Person
-from prior.phonemes import Phoneme
+from prior.motion.expression import ExpressionModel
+from prior.painting.grade import Grade, plate_grades
+from prior.painting.person import Person
+from prior.sound.phonemes import Phoneme
 
 PLATES = {
     "aoc_sad": "4s:8s",

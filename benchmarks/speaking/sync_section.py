@@ -16,10 +16,10 @@ from evaluate.metrics.loudness import loudness_sync
 from evaluate.metrics.sync import measure_sync
 from face3d.track import Track
 from media.audio import load_audio
-from prior.speech_corpus import HELD_OUT, SpeechExample, prepare_expression
-from prior.sync import CLOCK, HOP, REACH, SyncClip, SyncNetwork, clip_codes, clip_evidence
-from prior.sync_expert import expert_clips, load_expert
-from prior.sync_judge import judge_clip, load_judge
+from prior.sync.evidence import CLOCK, HOP, REACH, SyncClip, SyncNetwork, clip_codes, clip_evidence
+from prior.sync.expert import expert_clips, load_expert
+from prior.sync.judge import judge_clip, load_judge
+from prior.training.speech_corpus import HELD_OUT, SpeechExample, prepare_expression
 
 WINDOWS_SECONDS = (0.2, 0.4, 0.64, 1.0, 2.0)
 OFF = CLOCK // 5

@@ -12,9 +12,9 @@ from torch import Tensor
 from benchmarks.speaking.place import Place
 from face3d.track import Track
 from media.audio import Audio
-from prior.expression import load_driver
-from prior.speech import FRAME_RATE, SpeechFeatures, speech_features
-from prior.speech_corpus import Utterance, prepare_expression
+from prior.motion.expression import load_driver
+from prior.sound.speech import FRAME_RATE, SpeechFeatures, speech_features
+from prior.training.speech_corpus import Utterance, prepare_expression
 
 RIDGE_CONTEXT, RIDGE_STEP = 40, 4
 """Mel frames seen by the ridge regression on each side, every fourth of them."""

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from media.audio import Audio
-from prior.speech import RATE
+from prior.sound.speech import RATE
 
 CHORDS_HERTZ = ((220.0, 277.2, 329.6), (196.0, 246.9, 293.7), (174.6, 220.0, 261.6))
 BEAT_SECONDS = 0.45

@@ -20,9 +20,9 @@ from face3d.track import camera_vertices
 from face3d.tracker import face_height, track_sighting
 from media.audio import load_audio
 from media.clip import Clip
-from prior.alignment import estimate_lag
-from prior.expression import load_driver
-from prior.phonemes import BILABIAL, Phoneme, align
+from prior.motion.alignment import estimate_lag
+from prior.motion.expression import load_driver
+from prior.sound.phonemes import BILABIAL, Phoneme, align
 
 SHUT_PX256 = 1.0
 GRID_STEP = 8
@@ -84,7 +84,8 @@ def section(place: Workplace) -> str:
 INTRODUCTION = f"""## Closed lips
 
 GRID (every {GRID_STEP}th utterance of s1, and the other speakers) and three VidTIMIT sentences,
-aligned by `prior/phonemes.py`, the sound put in step by the median of the clips' believable lags.
+aligned by `prior/sound/phonemes.py`, the sound put in step by the median of the clips'
+believable lags.
 The gap is the mean of nine inner-lip pairs; it counts as shut below {SHUT_PX256:g} px256, in the
 frame that shows the middle of m, b or p, or in some frame from 40 ms before the sound to its middle
 (lips meet before a stop is heard). Vowels are a control: a tracker that shuts every mouth fails

@@ -1,4 +1,4 @@
-"""How a person moves the mouth, as a plain statistic: the judge of `prior.movement`'s extractor.
+"""How a person moves the mouth, as a plain statistic: judges `prior.motion.movement`'s extractor.
 
 Nothing here is learned. A window's covariance says how far every coefficient goes and which go
 together; its matrix logarithm makes distances between such matrices Euclidean (Arsigny, Fillard,

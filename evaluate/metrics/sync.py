@@ -1,6 +1,6 @@
 """How many frames late the sound is, told by a judge that trained nothing else.
 
-`prior.sync_judge` hears phones and sees landmarks; no part of redub is trained by it. Positive
+`prior.sync.judge` hears phones and sees landmarks; no part of redub is trained by it. Positive
 offsets mean late sound: what the lips do at frame t is heard at frame t + offset.
 `benchmarks/speech.md` says how sure it is of people it has never seen, by seconds.
 """
@@ -13,8 +13,8 @@ from jaxtyping import Float
 
 from evaluate.metrics.lips import Landmarks
 from media.audio import Audio
-from prior.sync import CLOCK
-from prior.sync_judge import load_judge
+from prior.sync.evidence import CLOCK
+from prior.sync.judge import load_judge
 
 
 @dataclass(frozen=True)

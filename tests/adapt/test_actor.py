@@ -16,11 +16,11 @@ from adapt.takes import joined
 from core.errors import InputError
 from face3d.morphable import default_model
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH
-from prior.close_up import CloseUp
-from prior.corpus import Windows
-from prior.manner import Manner, plain_manner
-from prior.renderer import RendererPrior, default_prior, untrained
-from prior.skin import Skin
+from prior.motion.manner import Manner, plain_manner
+from prior.painting.close_up import CloseUp
+from prior.painting.renderer import RendererPrior, default_prior, untrained
+from prior.painting.skin import Skin
+from prior.training.corpus import Windows
 from render.deferred import DeferredRenderer, RendererConfig
 from render.neural_texture import CHANNELS, SIZE
 

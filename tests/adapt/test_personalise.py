@@ -22,11 +22,11 @@ from core.errors import DivergedError
 from core.progress import Step
 from core.serial import load_tensors
 from face3d.morphable import default_model
-from prior.checkpoint import SCHEMA
-from prior.conditions import Conditions
-from prior.corpus import MARGIN
-from prior.renderer import RendererPrior, untrained
-from prior.train_renderer import TrainingClip, training_clip
+from prior.painting.conditions import Conditions
+from prior.painting.renderer import RendererPrior, untrained
+from prior.training.checkpoint import SCHEMA
+from prior.training.corpus import MARGIN
+from prior.training.train_renderer import TrainingClip, training_clip
 from render.deferred import DeferredRenderer, RendererConfig
 
 MODEL = default_model()

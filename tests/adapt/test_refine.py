@@ -18,10 +18,10 @@ from core.progress import Silent
 from face3d.morphable import default_model
 from face3d.track import Track
 from media.clip import Clip
-from prior.corpus import MARGIN, gather_windows
-from prior.expression import load_driver
-from prior.renderer import RendererPrior, untrained
-from prior.skin import skin_of
+from prior.motion.expression import load_driver
+from prior.painting.renderer import RendererPrior, untrained
+from prior.painting.skin import skin_of
+from prior.training.corpus import MARGIN, gather_windows
 from render.deferred import DeferredRenderer, RendererConfig
 
 MODEL = default_model()

@@ -6,8 +6,8 @@ import torch
 
 from adapt.actor import style_facts
 from adapt.speaking_style import SpeakingStyle
-from prior.expression import load_driver
-from prior.habit import Habit
+from prior.motion.expression import load_driver
+from prior.motion.habit import Habit
 
 
 def test_a_habit_is_used_with_the_model_that_it_was_learned_with_alone() -> None:

@@ -10,7 +10,7 @@ from adapt.split import SHORTEST_FRAMES, split_frames
 from adapt.takes import Take
 from core.errors import InputError
 from media.clip import Clip
-from prior.renderer import untrained
+from prior.painting.renderer import untrained
 
 
 @pytest.mark.parametrize("count", [25, 26, 50, 100, 997])

@@ -14,7 +14,7 @@ from core.errors import InputError, UsageError
 from face3d.morphable import default_model
 from face3d.track import Track
 from media.clip import Clip
-from prior.renderer import untrained
+from prior.painting.renderer import untrained
 from scripts.hardships import write_pictures
 
 MODEL = default_model()

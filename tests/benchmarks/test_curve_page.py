@@ -17,9 +17,9 @@ from evaluate.chart import Panel, Point, chart_svg
 from face3d.lips import mouth_opening
 from face3d.morphable import default_model
 from face3d.track import Track
-from prior.bank import ReferenceBank, distances
-from prior.person import Person
-from prior.skin import Skin
+from prior.painting.bank import ReferenceBank, distances
+from prior.painting.person import Person
+from prior.painting.skin import Skin
 from render.neural_texture import NeuralTexture
 
 MODEL = default_model()

@@ -18,7 +18,7 @@ from benchmarks.speaking.spoken_lines import (
 )
 from evaluate.metrics.sync import Sync
 from media.audio import silence
-from prior.phonemes import Phoneme
+from prior.sound.phonemes import Phoneme
 
 
 def test_a_gap_is_the_least_of_its_sound_and_of_nothing_else() -> None:

@@ -19,10 +19,10 @@ from face3d.lips import mouth_opening, mouth_protrusion, mouth_width, opening_we
 from face3d.morphable import default_model
 from face3d.track import Track
 from media.audio import Audio
-from prior.phonemes import Phoneme
-from prior.speech import SpeechFeatures
-from prior.speech_corpus import SpeechExample, Utterance
-from prior.sync import REACH
+from prior.sound.phonemes import Phoneme
+from prior.sound.speech import SpeechFeatures
+from prior.sync.evidence import REACH
+from prior.training.speech_corpus import SpeechExample, Utterance
 
 FACE = default_model()
 

@@ -13,7 +13,7 @@ from benchmarks.tracking.lip_gap import lip_gap
 from core.camera import Camera
 from core.rotation import matrix_from_axis_angle
 from face3d.topology import INNER_PAIRS
-from prior.phonemes import BILABIAL, Phoneme
+from prior.sound.phonemes import BILABIAL, Phoneme
 from scripts.acting.truth import Truth
 
 FRAMES = 30

@@ -12,13 +12,13 @@ from moving_head import speaking
 from painted_head import painted_windows
 from torch import Tensor, nn
 
-import prior.train_renderer as training
+import prior.training.train_renderer as training
 import render.fragments
 from core.device import on_device, resolve_device
 from core.errors import AssetError, UsageError
 from face3d.morphable import MorphableModel, default_model
-from prior.corpus import MARGIN
-from prior.train_renderer import (
+from prior.training.corpus import MARGIN
+from prior.training.train_renderer import (
     PriorState,
     Pupil,
     RendererTraining,

@@ -24,8 +24,8 @@ from face3d.lips import closed_opening, mouth_opening
 from face3d.morphable import default_model
 from media.audio import Audio, silence
 from media.clip import Clip
-from prior.expression import load_driver
-from prior.phonemes import Phoneme
+from prior.motion.expression import load_driver
+from prior.sound.phonemes import Phoneme
 from scripts.acting.truth import load_truth
 
 

@@ -11,7 +11,7 @@ from evaluate.metrics.grain import band_pass, grain_between, grain_ratios, still
 from face3d.morphable import default_model
 from face3d.track import Track
 from media.clip import Clip
-from prior.composite import Painted, pasted
+from prior.painting.composite import Painted, pasted
 
 MODEL = default_model()
 EVERYWHERE = np.ones((96, 96), bool)

@@ -13,9 +13,9 @@ from dub.direction import Direction
 from dub.performance import RAMP_FRAMES, Said, ramped, speaking, spoken_span
 from face3d.track import Crop, Track
 from media.audio import Audio
-from prior.denoiser import Denoiser
-from prior.expression import ExpressionModel, load_driver
-from prior.hearing import Hearings
+from prior.motion.expression import ExpressionModel, load_driver
+from prior.sound.denoiser import Denoiser
+from prior.sound.hearing import Hearings
 
 RATE = 16000
 

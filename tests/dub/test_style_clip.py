@@ -12,7 +12,7 @@ from dub import shot
 from dub.shot import style_of_clip
 from face3d.morphable import default_model
 from media.clip import Clip
-from prior.expression import load_driver
+from prior.motion.expression import load_driver
 
 PERFORMER = Path(__file__).parents[2] / "scripts/performer/clip.mp4"
 

@@ -7,8 +7,8 @@ import torch
 
 from dub.shot import length_warnings, light_warnings
 from media.audio import Audio
-from prior.grade import Grade
-from prior.skin import TEXELS
+from prior.painting.grade import Grade
+from prior.painting.skin import TEXELS
 
 
 def test_a_line_longer_than_its_plate_is_told() -> None:

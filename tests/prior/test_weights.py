@@ -8,11 +8,12 @@ import torch
 
 from core.errors import AssetError
 from dub.doctor import weights as examined
-from prior import generator, weights
+from prior import weights
 from prior.card import cards_in_use, pages_in_use
-from prior.expression import load_driver
-from prior.generator import load_generator
-from prior.renderer import RendererPrior, default_prior, untrained
+from prior.motion import generator
+from prior.motion.expression import load_driver
+from prior.motion.generator import load_generator
+from prior.painting.renderer import RendererPrior, default_prior, untrained
 from prior.weights import FOLDER, own_weights
 
 
@@ -71,7 +72,7 @@ def test_the_doctor_and_the_cards_tell_whose_weights_are_used(
     studio: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kills a doctor, or a card, that speaks of files which are not in use."""
-    monkeypatch.setattr("prior.renderer.default_prior", own_prior)
+    monkeypatch.setattr("prior.painting.renderer.default_prior", own_prior)
     monkeypatch.setattr("prior.card.default_prior", own_prior)
     found = examined()
     assert found["rendering prior"]["state"] == str(studio / "renderer.safetensors")

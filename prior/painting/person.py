@@ -1,0 +1,268 @@
+"""A person as the renderer knows them, and the painting of their mouth into frames."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from core.camera import Camera
+from core.device import on_device
+from face3d.mask import MARGIN_PIXELS, covered_mask, grown, sweep_covering
+from face3d.morphable import MorphableModel
+from face3d.track import Identity, Motion, Track, camera_vertices
+from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, Patch, crop_image, cut, look, window_corner
+from media.frame import Frame
+from prior.painting.bank import (
+    ReferenceBank,
+    choose_references,
+    distances,
+    pixels_in_reference,
+    warp_references,
+)
+from prior.painting.close_up import WORTH, CloseUp
+from prior.painting.composite import FEATHER_PIXELS, Painted, matte_of
+from prior.painting.conditions import Conditions, observe
+from prior.painting.detail import Lender, detailed
+from prior.painting.grade import Grade
+from prior.painting.skin import Skin
+from render.deferred import STRIDE
+from render.fragments import rasterize
+from render.neural_texture import NeuralTexture
+
+BATCH = 4
+
+SHOWN = 2
+"""References that the network is shown."""
+
+LENDERS = 3
+"""References that lend detail to a large face, those that are shown among them."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Face model, identity, texture, network (a `DeferredRenderer`, or what runs one faster),
+    reference frames and skin of one person; their close-ups where detail is to come from them."""
+
+    model: MorphableModel
+    identity: Identity
+    renderer: nn.Module
+    texture: NeuralTexture
+    bank: ReferenceBank
+    skin: Skin
+    close_ups: tuple[CloseUp | None, ...] = ()
+
+
+def paint(
+    person: Person,
+    frames: Iterator[Frame],
+    track: Track,
+    mouth: Float[Tensor, "T M"],
+    grades: tuple[Grade | None, ...],
+    copying: bool = False,
+) -> Iterator[tuple[Frame, Painted | None]]:
+    """Each frame with the person's lower face painted as `mouth` says; None where the track is not
+    valid. `frames` are those of the track, in order. Memory does not grow with the shot. What
+    neither the plate's mouth nor the new one comes near, a collar say, stays the plate's.
+
+    The motion is the plate's but for the mouth; references are chosen for the whole shot at once,
+    so that they change rarely. `grades` are the shots', see `plate_grades`. `copying` shows the
+    nearest reference instead of the network's picture: the baseline of every comparison.
+    Computed where the person's tensors are; `grades` lie there too.
+    """
+    device = person.model.mean.device
+    motion = on_device(track.motion.with_mouth(mouth), device)
+    count = LENDERS if any(person.close_ups) else SHOWN
+    chosen = choose_references(distances(person.model, person.bank, motion), count)
+    sweep = sweep_covering(mouth)
+    sizes = [
+        window_size(person, motion[track.shot == shot], crop.camera(track.camera), sweep)
+        for shot, crop in enumerate(track.crops)
+    ]
+    stream = enumerate(frames)
+    while batch := list(islice(stream, BATCH)):
+        shown = [(i, frame) for i, frame in batch if track.valid[i]]
+        painted: dict[int, Painted] = {}
+        for shot in {int(track.shot[i]) for i, _ in shown}:
+            group = [(i, frame) for i, frame in shown if int(track.shot[i]) == shot]
+            painted |= _paint_batch(
+                person, group, track, motion, chosen, sizes[shot], sweep, grades[shot], copying
+            )
+        for i, frame in batch:
+            yield frame, painted.get(i)
+
+
+def window_size(
+    person: Person, motion: Motion, camera: Camera, sweep: tuple[float, ...]
+) -> tuple[int, int]:
+    """Width and height of a shot's windows, in strides: what the swept lower face can need."""
+    if not len(motion):
+        return WINDOW_WIDTH, WINDOW_HEIGHT
+    extents = []
+    for opening in (sweep[0], sweep[-1]):
+        mouth = torch.zeros_like(motion.mouth)
+        mouth[:, 0] = opening
+        xy = camera.pixels_from_camera(
+            camera_vertices(person.model, person.identity, motion.with_mouth(mouth))
+        )[:, person.model.lower_face]
+        extents.append((xy.amin(1), xy.amax(1)))
+    low = torch.minimum(extents[0][0], extents[1][0])
+    high = torch.maximum(extents[0][1], extents[1][1])
+    need = (high - low).amax(0) + 8
+    width, height = (int(np.ceil(float(side) / STRIDE)) * STRIDE for side in need)
+    return max(width, WINDOW_WIDTH), max(height, WINDOW_HEIGHT)
+
+
+def shown(
+    person: Person,
+    group: list[tuple[int, Frame]],
+    track: Track,
+    motion: Motion,
+    chosen: Int[Tensor, "T 2"],
+    size: tuple[int, int],
+    sweep: tuple[float, ...],
+    grade: Grade | None,
+) -> tuple[Conditions, list[tuple[int, int]], list[Camera]]:
+    """What the network is shown of frames of one shot; their windows' left and top, and cameras."""
+    crop = track.crops[int(track.shot[group[0][0]])]
+    camera = crop.camera(track.camera)
+    picked = torch.tensor([i for i, _ in group], device=motion.mouth.device)
+    here = motion[picked]
+    corners = window_corner(person.model, person.identity, here, camera, *size)
+    windows = [
+        cut(crop_image(frame.rgb, crop), *corner, *size)
+        for (_, frame), corner in zip(group, corners, strict=True)
+    ]
+    image = torch.from_numpy(np.stack(windows)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    cameras = [camera.cropped(*corner, 1.0, *size) for corner in corners]
+    seen = observe(
+        person.model, person.identity, here, cameras, image.to(here.mouth.device), person.bank,
+        chosen.to(picked.device)[picked], sweep, grade,
+    )  # fmt: skip
+    return seen, corners, cameras
+
+
+def _paint_batch(
+    person: Person,
+    group: list[tuple[int, Frame]],
+    track: Track,
+    motion: Motion,
+    chosen: Int[Tensor, "T K"],
+    size: tuple[int, int],
+    sweep: tuple[float, ...],
+    grade: Grade | None,
+    copying: bool,
+) -> dict[int, Painted]:
+    seen, corners, cameras = shown(
+        person, group, track, motion, chosen[:, :SHOWN], size, sweep, grade
+    )
+    with torch.inference_mode():
+        if copying:
+            made = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
+        else:
+            made = seen.render(person.renderer, person.texture)
+        made = made.clamp(-1, 1)
+        final = made if grade is None else grade.to_plate(made, seen.uv)
+    rgb = _coded(final)
+    picked = torch.tensor([i for i, _ in group])
+    covered = repainted(person, [track.motion[picked], motion[picked.to(made.device)]], cameras)
+    covered &= seen.outer[:, 0] > 0
+    fine: list[np.ndarray | None] = [None] * len(group)
+    if any(person.close_ups) and track.crop(group[0][0]).scale * WORTH < 1:
+        contrast, plain = contrast_of(grade, made, seen.uv), _coded(made)
+        for k, (i, _) in enumerate(group):
+            own = chosen[i : i + 1].to(made.device)
+            lenders = lenders_of(
+                person, seen[k : k + 1], cameras[k], track, motion, own, i, corners[k]
+            )
+            fine[k] = detailed(rgb[k], plain[k], contrast[k], lenders, track.crop(i), *corners[k])
+    return {
+        i: Painted(rgb[k], matte_of(covered[k].cpu().numpy()), *corners[k], track.crop(i), fine[k])
+        for k, (i, _) in enumerate(group)
+    }
+
+
+def contrast_of(
+    grade: Grade | None, made: Float[Tensor, "B 3 H W"], uv: Float[Tensor, "B 2 H W"]
+) -> Float[np.ndarray, "B H W 3"]:
+    """What a small difference in the actor's grade becomes in the plate's."""
+    if grade is None:
+        return np.ones((len(made), *made.shape[-2:], 3), np.float32)
+    step = 0.02
+    above, below = (grade.to_plate(made + way * step, uv) for way in (1, -1))
+    return ((above - below) / (2 * step)).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def lenders_of(
+    person: Person,
+    seen: Conditions,
+    window: Camera,
+    track: Track,
+    motion: Motion,
+    chosen: Int[Tensor, "1 K"],
+    index: int,
+    corner: tuple[int, int],
+) -> list[Lender]:
+    """The references of a frame that have close-ups, brought into the plate's own pixels; as coarse
+    as the camera of its `window` sees them, too."""
+    here, model = motion[index : index + 1], person.model
+    view = look(model, person.identity, here, window)
+    references = warp_references(model, view, person.bank, chosen)[0] * seen.inner
+    height, width = seen.plate.shape[-2:]
+    patch = Patch.around(track.crop(index), *corner, width, height)
+    camera = patch.camera(track.camera)
+    vertices = camera_vertices(model, person.identity, here)
+    clip = camera.clip_from_camera(vertices)
+    fragments = rasterize(clip, model.triangles, patch.height, patch.width)
+    hidden = fragments.face[0] < 0
+    lenders = []
+    for pick, reference in zip(chosen[0], references, strict=True):
+        if (close_up := person.close_ups[int(pick)]) is None:
+            continue
+        xy = pixels_in_reference(fragments, person.bank, pick[None], model.triangles)[0]
+        place = xy.permute(1, 2, 0).masked_fill(hidden[..., None], torch.nan)
+        coarse, visible = _coded(reference[None, :3])[0], reference[3].cpu().numpy()
+        lenders.append(Lender(close_up, place.cpu().numpy(), coarse, visible))
+    return lenders
+
+
+def repainted(
+    person: Person, mouths: Sequence[Motion], cameras: Sequence[Camera]
+) -> Bool[Tensor, "B h w"]:
+    """Where one of several mouths comes near: the plate's own, which must go, or the new one.
+
+    Beyond that the plate's collar is sharper than any painted one. The network is not shown this
+    mask, whose outline follows the plate's mouth.
+    """
+    device = person.model.mean.device
+    masks = [
+        covered_mask(person.model, person.identity, on_device(motion, device), cameras)
+        for motion in mouths
+    ]
+    return grown(torch.stack(masks).any(0), MARGIN_PIXELS + FEATHER_PIXELS)
+
+
+def nearest_reference(
+    seen: Conditions, colours: Float[Tensor, "B 3 H W"]
+) -> Float[Tensor, "B 3 H W"]:
+    """The first reference warped into place; its texture where it is hidden, the ring in-painted.
+
+    No network: what can be had by copying alone.
+    """
+    best, visible = seen.references[:, 0, :3], seen.references[:, 0, 3:]
+    picture = best * visible + colours * (seen.inner - visible) + seen.plate
+    ring = (seen.outer - seen.inner)[:, 0] > 0
+    result = picture.clone()
+    for k in range(len(picture)):
+        image = _coded(picture[k : k + 1])[0].astype(np.uint8)
+        filled = cv2.inpaint(image, ring[k].cpu().numpy().astype(np.uint8), 3, cv2.INPAINT_TELEA)
+        result[k] = torch.from_numpy(filled).permute(2, 0, 1).float() / 127.5 - 1
+    return result
+
+
+def _coded(picture: Float[Tensor, "B 3 H W"]) -> np.ndarray:
+    return ((picture.clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).cpu().numpy()

@@ -1,0 +1,144 @@
+"""Painting a person into frames: the plate comes back where nothing is said anew."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from moving_head import CAMERA, somebody, speaking
+from painted_head import CROP, painted_windows, picture, texture_at
+
+from face3d.mask import JAW_SWEEP, swept_mask
+from face3d.morphable import default_model
+from face3d.track import Track
+from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH
+from media.frame import Frame
+from media.pixels import Colour, pixel_format, planes_of_rgb
+from prior.painting.bank import ReferenceBank
+from prior.painting.composite import Painted, pasted
+from prior.painting.person import Person, paint, window_size
+from prior.painting.skin import TEXELS, Skin
+from render.deferred import STRIDE, DeferredRenderer, RendererConfig
+from render.neural_texture import NeuralTexture
+
+MODEL = default_model()
+WHO = somebody()
+MOTION = speaking(24)[torch.arange(0, 24, 4)]
+
+SKIN = Skin(torch.zeros(3, TEXELS, TEXELS), torch.zeros(TEXELS, TEXELS, dtype=torch.bool))
+"""Nobody asks for it where grades are given."""
+
+
+def frames() -> Iterator[Frame]:
+    """The painted head before grey, frames 50 to 55 of a clip."""
+    fmt = pixel_format("yuv444p")
+    colour = Colour().resolved(fmt, 512, 512)
+    for i in range(len(MOTION)):
+        rgb = picture(WHO, MOTION[i : i + 1], CAMERA)[0].permute(1, 2, 0).numpy()
+        planes = planes_of_rgb(np.ascontiguousarray(rgb), fmt, colour)
+        yield Frame(50 + i, i, tuple(np.rint(p).astype(np.uint8) for p in planes), fmt, Colour())
+
+
+@pytest.fixture(scope="module")
+def person() -> Person:
+    """Somebody whose texture is known; the network is new and therefore copies."""
+    windows = painted_windows(MOTION)
+    bank = ReferenceBank.of(
+        MODEL, WHO, MOTION, windows.frame, windows.images,
+        [windows.camera(i) for i in range(len(windows))],
+    )  # fmt: skip
+    v, u = torch.meshgrid(*[(torch.arange(128) + 0.5) / 128] * 2, indexing="ij")
+    colours = texture_at(torch.stack([u, v])[None])[0]
+    texture = NeuralTexture(torch.cat([colours, torch.zeros(13, 128, 128)]))
+    return Person(
+        MODEL, WHO, DeferredRenderer(RendererConfig(widths=(8,) * 4)), texture, bank, SKIN
+    )
+
+
+@pytest.fixture(scope="module")
+def track() -> Track:
+    """Frame 53 is not valid; the last two are another shot."""
+    shot = torch.tensor([0, 0, 0, 0, 1, 1])
+    valid = torch.tensor([True, True, True, False, True, True])
+    closer = replace(CROP, side=260, pixels=312)
+    return Track(
+        Fraction(25), 50, CAMERA, (CROP, closer), shot, WHO, MOTION, valid, torch.zeros(6),
+        torch.ones(6),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("copying", [False, True])
+def test_saying_what_was_said_gives_the_plate_back(
+    person: Person, track: Track, copying: bool
+) -> None:
+    """Kills windows in the wrong place, shots that share a size, another frame's mouth: a person
+    whose texture and frames are known says the same again, and the lower face is the plate's."""
+    result = list(paint(person, frames(), track, MOTION.mouth, (None, None), copying))
+    assert [frame.index for frame, _ in result] == [50, 51, 52, 53, 54, 55]
+    assert [painted is None for _, painted in result] == [not v for v in track.valid.tolist()]
+    for i, (frame, painted) in enumerate(result):
+        if painted is None:
+            continue
+        assert painted.crop == track.crop(i)
+        dubbed = pasted(frame, painted)
+        core = swept_mask(MODEL, WHO, MOTION[i : i + 1], CAMERA, (0.0,))[0].numpy()
+        change = np.abs(dubbed.planes[0].astype(float) - frame.planes[0])
+        assert core.sum() > 3000
+        assert change[core].mean() < 4.0
+        outer = swept_mask(MODEL, WHO, MOTION[i : i + 1], CAMERA)[0].numpy()
+        rows, columns = outer.nonzero()
+        beyond = np.ones_like(outer)
+        beyond[rows.min() - 3 : rows.max() + 4, columns.min() - 3 : columns.max() + 4] = False
+        for before, after in zip(frame.planes, dubbed.planes, strict=True):
+            assert np.array_equal(before[beyond], after[beyond])
+
+
+def test_another_line_changes_the_mouth(person: Person, track: Track) -> None:
+    """Kills a dub that paints the old motion: an opened jaw is painted open in every frame."""
+    wide = torch.zeros_like(MOTION.mouth)
+    wide[:, 0] = 4.0
+
+    def painted(mouth: torch.Tensor) -> list[Painted]:
+        return [p for _, p in paint(person, frames(), track, mouth, (None, None)) if p is not None]
+
+    for said, opened in zip(painted(MOTION.mouth), painted(wide), strict=True):
+        inside = (said.matte > 0.9) & (opened.matte > 0.9)
+        assert (said.left, said.top) == (opened.left, opened.top)
+        assert (opened.matte >= said.matte).all()
+        assert np.abs(said.rgb - opened.rgb)[inside].mean() > 2
+
+
+def test_what_no_mouth_comes_near_stays_the_plates(person: Person, track: Track) -> None:
+    """Kills: the plate's open jaw beside a shut one, an open jaw cut off at the plate's shut one,
+    and a collar painted anew below both."""
+    shut = torch.zeros_like(MOTION.mouth)
+    wide = shut.clone()
+    wide[:, 0] = 4.0
+
+    def mattes(plate: torch.Tensor, line: torch.Tensor) -> list[np.ndarray]:
+        there = replace(track, motion=MOTION.with_mouth(plate))
+        made = paint(person, frames(), there, line, (None, None))
+        return [painted.matte for _, painted in made if painted is not None]
+
+    for silent, closing, opening in zip(
+        mattes(shut, shut), mattes(wide, shut), mattes(shut, wide), strict=True
+    ):
+        assert np.array_equal(closing, opening)
+        assert (opening >= silent).all()
+        assert (opening > 0.5).sum() > 1.05 * (silent > 0.5).sum()
+
+
+def test_windows_grow_with_the_face_in_whole_strides(person: Person) -> None:
+    """Kills a face cut off by its window: twice the scale needs a larger window, a small face the
+    plain one."""
+    assert window_size(person, MOTION, CROP.camera(CAMERA), JAW_SWEEP) == (
+        WINDOW_WIDTH, WINDOW_HEIGHT,
+    )  # fmt: skip
+    near = CAMERA.cropped(0, 0, 2.5, 1280, 1280)
+    width, height = window_size(person, MOTION, near, JAW_SWEEP)
+    assert width > 300
+    assert height > 200
+    assert width % STRIDE == height % STRIDE == 0
+    assert window_size(person, MOTION[:0], near, JAW_SWEEP) == (WINDOW_WIDTH, WINDOW_HEIGHT)
