@@ -34,7 +34,7 @@ from media.writer import ClipWriter
 from prior.painting.bank import choose_references, distances
 from prior.painting.composite import pasted
 from prior.painting.conditions import Conditions
-from prior.painting.person import BATCH, Person, paint, shown
+from prior.painting.person import BATCH, Person, paint, shot_window, shown
 from prior.painting.renderer import default_prior
 from prior.painting.skin import skin_of
 from prior.training.corpus import gather_windows
@@ -161,10 +161,10 @@ def person_of(clip: Clip, track: Track, model: MorphableModel) -> Person:
 def conditions_of(person: Person, frames: list[Frame], track: Track) -> list[Conditions]:
     """What the network is shown, batch by batch."""
     chosen = choose_references(distances(person.model, person.bank, track.motion), 2)
-    size = person.bank.images.shape[-1], person.bank.images.shape[-2]
+    window = shot_window(person, track, track.motion, 0, JAW_SWEEP)
     groups = [list(enumerate(frames))[i : i + BATCH] for i in range(0, len(frames), BATCH)]
     return [
-        shown(person, group, track, track.motion, chosen, size, JAW_SWEEP, None)[0]
+        shown(person, group, track, track.motion, chosen, window, JAW_SWEEP, None)[0]
         for group in groups
     ]
 

@@ -83,9 +83,14 @@ def covered_mask(
     clip = clip_positions(camera, camera_vertices(model, identity, motion))
     size = camera if isinstance(camera, Camera) else camera[0]
     face = visible_faces(clip, model.triangles, size.height, size.width)
+    return _of(lower_face_proper(model), model, face)
+
+
+def lower_face_proper(model: MorphableModel) -> Bool[Tensor, "V"]:
+    """Vertices of the lower face down to the jaw's edge, and of the mouth's inside."""
     proper = model.lower_face & model.inside
     proper[:LANDMARKS] = model.lower_face[:LANDMARKS]
-    return _of(proper, model, face)
+    return proper
 
 
 def sweep_covering(mouth: Float[Tensor, "T M"]) -> tuple[float, ...]:

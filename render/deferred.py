@@ -1,6 +1,6 @@
 """The deferred renderer: a light U-Net that turns per-pixel conditions into a picture.
 
-It works on 2 × 2 blocks of pixels (pixel unshuffle) and blends the warped references and the
+It works on 2 × 2 blocks of pixels and blends the warped references and the
 texture's own colours before it adds what they lack: what can be copied stays sharp, what cannot is
 painted.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import conv2d, interpolate, pixel_shuffle
 
 BLOCK = 2
 STRIDE = 16
@@ -79,7 +79,9 @@ class DeferredRenderer(nn.Module):
         references: Float[Tensor, "B K 4 H W"],
     ) -> Float[Tensor, "B 3 H W"]:
         inputs = torch.cat([features, plate, masks, references.flatten(1, 2)], 1)
-        x = self.stem(pixel_unshuffle(inputs, BLOCK))
+        # The stem takes blocks of pixels: unshuffled, or in steps of a block without the copy.
+        blocks = self.stem.weight.reshape(self.config.widths[0], inputs.shape[1], BLOCK, BLOCK)
+        x = conv2d(inputs, blocks, self.stem.bias, stride=BLOCK)
         skips = []
         for level, encode in enumerate(self.encode):
             x = encode(x)

@@ -689,7 +689,17 @@ MUTANTS = (
         ("the old mouth", "on_device(track.motion.with_mouth(mouth), device)",
          "on_device(track.motion, device)"),
         ("frames without a face", "if track.valid[i]]", "]"),
-        ("one size for all", "max(width, WINDOW_WIDTH), max(", "WINDOW_WIDTH, max("),
+    ),
+    *of_file(
+        "prior/painting/window.py",
+        "tests/prior/painting/test_window.py",
+        ("one width for all", "max(_strides(float((high - low)[:, 0].max()) + 8), WINDOW_WIDTH)",
+         "WINDOW_WIDTH"),
+        ("the plate's mouth cut off", "[plate, line], camera", "[line], camera"),
+        ("the line's mouth cut off", "[plate, line], camera", "[plate], camera"),
+        ("as high as the widest mouth", "torch.minimum(high[:, 1].sub(middle).max() + ROOM_PIXELS, "
+         "lowest)", "lowest"),
+        ("around the crop's middle", "[(x + self.left, y", "[(self.left, y"),
     ),
     *of_file(
         "render/deferred.py",

@@ -15,7 +15,7 @@ from core.device import on_device
 from face3d.mask import MARGIN_PIXELS, covered_mask, grown, sweep_covering
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion, Track, camera_vertices
-from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, Patch, crop_image, cut, look, window_corner
+from face3d.view import Patch, crop_image, cut, look
 from media.frame import Frame
 from prior.painting.bank import (
     ReferenceBank,
@@ -30,7 +30,7 @@ from prior.painting.conditions import Conditions, observe
 from prior.painting.detail import Lender, detailed
 from prior.painting.grade import Grade
 from prior.painting.skin import Skin
-from render.deferred import STRIDE
+from prior.painting.window import Window, window_of
 from render.fragments import rasterize
 from render.neural_texture import NeuralTexture
 
@@ -79,10 +79,7 @@ def paint(
     count = LENDERS if any(person.close_ups) else SHOWN
     chosen = choose_references(distances(person.model, person.bank, motion), count)
     sweep = sweep_covering(mouth)
-    sizes = [
-        window_size(person, motion[track.shot == shot], crop.camera(track.camera), sweep)
-        for shot, crop in enumerate(track.crops)
-    ]
+    windows = [shot_window(person, track, motion, shot, sweep) for shot in range(len(track.crops))]
     stream = enumerate(frames)
     while batch := list(islice(stream, BATCH)):
         shown = [(i, frame) for i, frame in batch if track.valid[i]]
@@ -90,31 +87,21 @@ def paint(
         for shot in {int(track.shot[i]) for i, _ in shown}:
             group = [(i, frame) for i, frame in shown if int(track.shot[i]) == shot]
             painted |= _paint_batch(
-                person, group, track, motion, chosen, sizes[shot], sweep, grades[shot], copying
+                person, group, track, motion, chosen, windows[shot], sweep, grades[shot], copying
             )
         for i, frame in batch:
             yield frame, painted.get(i)
 
 
-def window_size(
-    person: Person, motion: Motion, camera: Camera, sweep: tuple[float, ...]
-) -> tuple[int, int]:
-    """Width and height of a shot's windows, in strides: what the swept lower face can need."""
-    if not len(motion):
-        return WINDOW_WIDTH, WINDOW_HEIGHT
-    extents = []
-    for opening in (sweep[0], sweep[-1]):
-        mouth = torch.zeros_like(motion.mouth)
-        mouth[:, 0] = opening
-        xy = camera.pixels_from_camera(
-            camera_vertices(person.model, person.identity, motion.with_mouth(mouth))
-        )[:, person.model.lower_face]
-        extents.append((xy.amin(1), xy.amax(1)))
-    low = torch.minimum(extents[0][0], extents[1][0])
-    high = torch.maximum(extents[0][1], extents[1][1])
-    need = (high - low).amax(0) + 8
-    width, height = (int(np.ceil(float(side) / STRIDE)) * STRIDE for side in need)
-    return max(width, WINDOW_WIDTH), max(height, WINDOW_HEIGHT)
+def shot_window(
+    person: Person, track: Track, motion: Motion, shot: int, sweep: tuple[float, ...]
+) -> Window:
+    """The window of a shot of a track in which the mouth moves as in `motion`."""
+    known = torch.nonzero((track.shot == shot) & track.valid).flatten()
+    line = motion[known.to(motion.mouth.device)]
+    plate = on_device(track.motion[known], motion.mouth.device)
+    camera = track.crops[shot].camera(track.camera)
+    return window_of(person.model, person.identity, plate, line, camera, sweep)
 
 
 def shown(
@@ -123,7 +110,7 @@ def shown(
     track: Track,
     motion: Motion,
     chosen: Int[Tensor, "T 2"],
-    size: tuple[int, int],
+    window: Window,
     sweep: tuple[float, ...],
     grade: Grade | None,
 ) -> tuple[Conditions, list[tuple[int, int]], list[Camera]]:
@@ -132,13 +119,13 @@ def shown(
     camera = crop.camera(track.camera)
     picked = torch.tensor([i for i, _ in group], device=motion.mouth.device)
     here = motion[picked]
-    corners = window_corner(person.model, person.identity, here, camera, *size)
-    windows = [
-        cut(crop_image(frame.rgb, crop), *corner, *size)
+    corners = window.corners(person.model, person.identity, here, camera)
+    pictures = [
+        cut(crop_image(frame.rgb, crop), *corner, *window.size)
         for (_, frame), corner in zip(group, corners, strict=True)
     ]
-    image = torch.from_numpy(np.stack(windows)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    cameras = [camera.cropped(*corner, 1.0, *size) for corner in corners]
+    image = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    cameras = [camera.cropped(*corner, 1.0, *window.size) for corner in corners]
     seen = observe(
         person.model, person.identity, here, cameras, image.to(here.mouth.device), person.bank,
         chosen.to(picked.device)[picked], sweep, grade,
@@ -152,13 +139,13 @@ def _paint_batch(
     track: Track,
     motion: Motion,
     chosen: Int[Tensor, "T K"],
-    size: tuple[int, int],
+    window: Window,
     sweep: tuple[float, ...],
     grade: Grade | None,
     copying: bool,
 ) -> dict[int, Painted]:
     seen, corners, cameras = shown(
-        person, group, track, motion, chosen[:, :SHOWN], size, sweep, grade
+        person, group, track, motion, chosen[:, :SHOWN], window, sweep, grade
     )
     with torch.inference_mode():
         if copying:
