@@ -161,7 +161,7 @@ def person_of(clip: Clip, track: Track, model: MorphableModel) -> Person:
 def conditions_of(person: Person, frames: list[Frame], track: Track) -> list[Conditions]:
     """What the network is shown, batch by batch."""
     chosen = choose_references(distances(person.model, person.bank, track.motion), 2)
-    window = shot_window(person, track, track.motion, 0, JAW_SWEEP)
+    window = shot_window(person, track, track.motion, 0)
     groups = [list(enumerate(frames))[i : i + BATCH] for i in range(0, len(frames), BATCH)]
     return [
         shown(person, group, track, track.motion, chosen, window, JAW_SWEEP, None)[0]

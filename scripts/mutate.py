@@ -693,12 +693,11 @@ MUTANTS = (
     *of_file(
         "prior/painting/window.py",
         "tests/prior/painting/test_window.py",
-        ("one width for all", "max(_strides(float((high - low)[:, 0].max()) + 8), WINDOW_WIDTH)",
-         "WINDOW_WIDTH"),
+        ("one width for all", "max(width, WINDOW_WIDTH)", "WINDOW_WIDTH"),
         ("the plate's mouth cut off", "[plate, line], camera", "[line], camera"),
         ("the line's mouth cut off", "[plate, line], camera", "[plate], camera"),
-        ("as high as the widest mouth", "torch.minimum(high[:, 1].sub(middle).max() + ROOM_PIXELS, "
-         "lowest)", "lowest"),
+        ("one height for all", "Window(left, top, width, height)",
+         "Window(left, top, width, max(height, WINDOW_HEIGHT))"),
         ("around the crop's middle", "[(x + self.left, y", "[(self.left, y"),
     ),
     *of_file(

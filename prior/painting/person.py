@@ -79,7 +79,7 @@ def paint(
     count = LENDERS if any(person.close_ups) else SHOWN
     chosen = choose_references(distances(person.model, person.bank, motion), count)
     sweep = sweep_covering(mouth)
-    windows = [shot_window(person, track, motion, shot, sweep) for shot in range(len(track.crops))]
+    windows = [shot_window(person, track, motion, shot) for shot in range(len(track.crops))]
     stream = enumerate(frames)
     while batch := list(islice(stream, BATCH)):
         shown = [(i, frame) for i, frame in batch if track.valid[i]]
@@ -93,15 +93,13 @@ def paint(
             yield frame, painted.get(i)
 
 
-def shot_window(
-    person: Person, track: Track, motion: Motion, shot: int, sweep: tuple[float, ...]
-) -> Window:
+def shot_window(person: Person, track: Track, motion: Motion, shot: int) -> Window:
     """The window of a shot of a track in which the mouth moves as in `motion`."""
     known = torch.nonzero((track.shot == shot) & track.valid).flatten()
     line = motion[known.to(motion.mouth.device)]
     plate = on_device(track.motion[known], motion.mouth.device)
     camera = track.crops[shot].camera(track.camera)
-    return window_of(person.model, person.identity, plate, line, camera, sweep)
+    return window_of(person.model, person.identity, plate, line, camera)
 
 
 def shown(

@@ -4,7 +4,7 @@ import torch
 from moving_head import CAMERA, somebody, speaking
 
 from core.camera import Camera
-from face3d.mask import JAW_SWEEP, covered_mask, swept_mask
+from face3d.mask import covered_mask, swept_mask
 from face3d.morphable import default_model
 from face3d.track import Motion
 from face3d.view import WINDOW_WIDTH, window_corner
@@ -25,7 +25,7 @@ def saying(jaw: float) -> Motion:
 
 
 def window(plate: Motion, line: Motion, camera: Camera = CAMERA) -> Window:
-    return window_of(MODEL, WHO, plate, line, camera, JAW_SWEEP)
+    return window_of(MODEL, WHO, plate, line, camera)
 
 
 def test_whatever_either_mouth_covers_lies_inside() -> None:
