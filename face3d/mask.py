@@ -69,11 +69,16 @@ def swept_mask(
 
 
 def grown(mask: Bool[Tensor, "T H W"], pixels: int) -> Bool[Tensor, "T H W"]:
-    """The mask and what is so near it, in a square: along rows, then along columns."""
-    wide, side = mask[:, None].float(), 2 * pixels + 1
-    for kernel, room in (((1, side), (0, pixels)), ((side, 1), (pixels, 0))):
-        wide = torch.nn.functional.max_pool2d(wide, kernel, stride=1, padding=room)
-    return wide[:, 0] > 0
+    """The mask and what is so near it, in a square: along rows, then along columns, each
+    step as far again as those before."""
+    for axis, room in ((2, (pixels, pixels)), (1, (0, 0, pixels, pixels))):
+        mask, reach = torch.nn.functional.pad(mask, room), 1
+        while reach <= 2 * pixels:
+            step = min(reach, 2 * pixels + 1 - reach)
+            count = mask.shape[axis] - step
+            mask = mask.narrow(axis, 0, count) | mask.narrow(axis, step, count)
+            reach += step
+    return mask
 
 
 def covered_mask(

@@ -177,6 +177,8 @@ def _mean_over_cells(values: ndarray, box: _Box, shift: tuple[int, int]) -> ndar
 
     The part of a cell beyond the picture's own odd border repeats the border, as encoders do.
     """
+    if shift == (0, 0):
+        return values
     cell_w, cell_h = 1 << shift[0], 1 << shift[1]
     right, bottom = -box.right % cell_w, -box.bottom % cell_h
     beyond = (bottom if box.bottom == box.height else 0, right if box.right == box.width else 0)
@@ -184,5 +186,6 @@ def _mean_over_cells(values: ndarray, box: _Box, shift: tuple[int, int]) -> ndar
     values = np.pad(
         values, ((box.top % cell_h, bottom - beyond[0]), (box.left % cell_w, right - beyond[1]))
     )
-    height, width = values.shape
-    return values.reshape(height // cell_h, cell_h, width // cell_w, cell_w).mean((1, 3))
+    # Slices: the mean over two axes of four takes numpy six times as long.
+    parts = [values[y::cell_h, x::cell_w] for y in range(cell_h) for x in range(cell_w)]
+    return np.sum(parts, 0) / np.float32(len(parts))

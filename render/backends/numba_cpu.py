@@ -16,6 +16,9 @@ from torch import Tensor
 
 from render.backends import DEPTH_STEPS, SMALLEST_DETERMINANT
 
+ROUNDING = 1e-12
+"""More than an edge function can be off, as a share of the products that it is made of."""
+
 
 def visible_faces(
     clip_positions: Float[Tensor, "B V 4"], triangles: Int[Tensor, "F 3"], height: int, width: int
@@ -86,7 +89,23 @@ def fill_faces(clip, triangles, faces, smallest_determinant, depth_steps):
         for row in range(first_row, end_row):
             y = 1 - (row + 0.5) * 2 / height
             v0, v1, v2 = y0 - w0 * y, y1 - w1 * y, y2 - w2 * y
-            for column in range(first_column, end_column):
+            # Edges fall or rise along a row, e = c - d x: only columns where none is negative are
+            # looked at, and those where rounding could decide.
+            low, high = -1.0, 1.0
+            for c, d, size in (
+                (x1 * v2 - v1 * x2, w1 * v2 - v1 * w2, size1 * abs(v2) + size2 * abs(v1)),
+                (x2 * v0 - v2 * x0, w2 * v0 - v2 * w0, size2 * abs(v0) + size0 * abs(v2)),
+                (x0 * v1 - v0 * x1, w0 * v1 - v0 * w1, size0 * abs(v1) + size1 * abs(v0)),
+            ):
+                if d > 0:
+                    high = min(high, (c + ROUNDING * size) / d)
+                elif d < 0:
+                    low = max(low, (c + ROUNDING * size) / d)
+            if low > high:
+                continue
+            first = max(first_column, ceil((low + 1) * width / 2 - 0.5))
+            end = min(end_column, floor((high + 1) * width / 2 + 0.5))
+            for column in range(first, end):
                 x = (column + 0.5) * 2 / width - 1
                 u0, u1, u2 = x0 - w0 * x, x1 - w1 * x, x2 - w2 * x
                 e0, e1, e2 = u1 * v2 - v1 * u2, u2 * v0 - v2 * u0, u0 * v1 - v0 * u1

@@ -4,7 +4,14 @@ import torch
 from moving_head import CAMERA, somebody, speaking
 
 from core.camera import Camera
-from face3d.mask import JAW_SWEEP, MARGIN_PIXELS, lower_face, sweep_covering, swept_mask
+from face3d.mask import (
+    JAW_SWEEP,
+    MARGIN_PIXELS,
+    grown,
+    lower_face,
+    sweep_covering,
+    swept_mask,
+)
 from face3d.morphable import default_model
 from face3d.track import Motion, camera_vertices
 from face3d.view import look
@@ -81,3 +88,14 @@ def test_a_face_outside_the_picture_masks_nothing() -> None:
     """Kills an index of −1 that wraps to the last triangle."""
     away = Camera(CAMERA.focal, (-5000.0, 256.0), 64, 64)
     assert not bool(swept_mask(MODEL, WHO, MOTION[:1], away).any())
+
+
+def test_growing_reaches_a_square_around() -> None:
+    """Kills a reach that is a pixel short, one-sided or skips: against every pixel's neighbours."""
+    mask = torch.rand(2, 9, 14, generator=torch.Generator().manual_seed(0)) > 0.97
+    for pixels in (0, 1, 2, 3, 6):
+        result = grown(mask, pixels)
+        for frame, row, column in torch.cartesian_prod(*map(torch.arange, mask.shape)).tolist():
+            rows = slice(max(row - pixels, 0), row + pixels + 1)
+            columns = slice(max(column - pixels, 0), column + pixels + 1)
+            assert result[frame, row, column] == mask[frame, rows, columns].any()
