@@ -132,7 +132,8 @@ def whole_stage(person: Person, clip: Clip, track: Track) -> None:
     """The whole stage of a shot whose mouth stays as it is, into a lossless file."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "rendered.mkv"
-        painted = paint(person, clip.frames(range(len(track))), track, track.motion.mouth, (None,))
+        plate = ahead(clip.frames(range(len(track))))
+        painted = paint(person, plate, track, track.motion.mouth, (None,))
         frames = (frame if part is None else pasted(frame, part) for frame, part in painted)
         with ClipWriter(target, clip) as writer:
             for frame in ahead(frames):

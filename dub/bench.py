@@ -164,7 +164,7 @@ def conditions_of(person: Person, frames: list[Frame], track: Track) -> list[Con
     window = shot_window(person, track, track.motion, 0)
     groups = [list(enumerate(frames))[i : i + BATCH] for i in range(0, len(frames), BATCH)]
     return [
-        shown(person, group, track, track.motion, chosen, window, JAW_SWEEP, None)[0]
+        shown(person, group, track, track.motion, chosen, window, JAW_SWEEP, None).conditions
         for group in groups
     ]
 

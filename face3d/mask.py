@@ -81,10 +81,15 @@ def grown(mask: Bool[Tensor, "T H W"], pixels: int) -> Bool[Tensor, "T H W"]:
     return mask
 
 
+def covered(model: MorphableModel, fragments: Fragments) -> Bool[Tensor, "B H W"]:
+    """Pixels of the lower face, down to the jaw's edge, with the mouth that a view shows."""
+    return _of(lower_face_proper(model), model, fragments.face)
+
+
 def covered_mask(
     model: MorphableModel, identity: Identity, motion: Motion, camera: Camera | Sequence[Camera]
 ) -> Bool[Tensor, "T H W"]:
-    """Pixels of the lower face, down to the jaw's edge, with the mouth that `motion` has."""
+    """The same of frames that nobody has looked at."""
     clip = clip_positions(camera, camera_vertices(model, identity, motion))
     size = camera if isinstance(camera, Camera) else camera[0]
     face = visible_faces(clip, model.triangles, size.height, size.width)

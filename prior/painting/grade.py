@@ -48,17 +48,21 @@ class Grade:
     gain: Float[Tensor, "3"]
     light: Float[Tensor, "3 R R"]
 
+    def on(self, uv: Float[Tensor, "B 2 H W"]) -> "Lit":
+        """The grade of what views show."""
+        return Lit(self.gain, self.light_at(uv))
+
     def to_plate(
         self, colours: Float[Tensor, "B 3 H W"], uv: Float[Tensor, "B 2 H W"]
     ) -> Float[Tensor, "B 3 H W"]:
         """Actor's colours in [−1, 1] as the plate would show them."""
-        return _from_logit(_logit(colours) * self.gain[:, None, None] + self.light_at(uv))
+        return self.on(uv).to_plate(colours)
 
     def to_actor(
         self, colours: Float[Tensor, "B 3 H W"], uv: Float[Tensor, "B 2 H W"]
     ) -> Float[Tensor, "B 3 H W"]:
         """The inverse."""
-        return _from_logit((_logit(colours) - self.light_at(uv)) / self.gain[:, None, None])
+        return self.on(uv).to_actor(colours)
 
     def facts(self) -> dict[str, list[float]]:
         """Gain, and the light's mean over the chart, for a record."""
@@ -83,6 +87,22 @@ class Grade:
             result = torch.nn.functional.interpolate(result, size, mode="bilinear")
             result = torch.where(known > 0, layer[:, :3] / known.clamp_min(1e-6), result)
         return result
+
+
+@dataclass(frozen=True)
+class Lit:
+    """A grade in views: each pixel's light, looked up once for all that is done with it."""
+
+    gain: Float[Tensor, "3"]
+    light: Float[Tensor, "B 3 H W"]
+
+    def to_plate(self, colours: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
+        """Actor's colours in [−1, 1] as the plate would show them."""
+        return _from_logit(_logit(colours) * self.gain[:, None, None] + self.light)
+
+    def to_actor(self, colours: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
+        """The inverse."""
+        return _from_logit((_logit(colours) - self.light) / self.gain[:, None, None])
 
 
 def random_grade(normals: Float[Tensor, "3 R R"], generator: torch.Generator) -> Grade:

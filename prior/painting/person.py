@@ -1,7 +1,7 @@
 """A person as the renderer knows them, and the painting of their mouth into frames."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import cv2
@@ -12,7 +12,14 @@ from torch import Tensor, nn
 
 from core.camera import Camera
 from core.device import on_device
-from face3d.mask import MARGIN_PIXELS, covered_mask, grown, sweep_covering
+from face3d.mask import (
+    MARGIN_PIXELS,
+    covered,
+    covered_mask,
+    grown,
+    sweep_covering,
+    swept_mask,
+)
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion, Track, camera_vertices
 from face3d.view import Patch, crop_image, cut, look
@@ -22,13 +29,12 @@ from prior.painting.bank import (
     choose_references,
     distances,
     pixels_in_reference,
-    warp_references,
 )
 from prior.painting.close_up import WORTH, CloseUp
 from prior.painting.composite import FEATHER_PIXELS, Painted, matte_of
-from prior.painting.conditions import Conditions, observe
+from prior.painting.conditions import Conditions, assembled
 from prior.painting.detail import Lender, detailed
-from prior.painting.grade import Grade
+from prior.painting.grade import Grade, Lit
 from prior.painting.skin import Skin
 from prior.painting.window import Window, window_of
 from render.fragments import rasterize
@@ -102,33 +108,51 @@ def shot_window(person: Person, track: Track, motion: Motion, shot: int) -> Wind
     return window_of(person.model, person.identity, plate, line, camera)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Frames of one shot: what the network is shown of them, `K` references brought into their
+    poses, left and top of their windows, their cameras, where the line's mouth covers them, and
+    the plate's light on them."""
+
+    conditions: Conditions
+    references: Float[Tensor, "B K 4 H W"]
+    corners: list[tuple[int, int]]
+    cameras: list[Camera]
+    covered: Bool[Tensor, "B H W"]
+    lit: Lit | None
+
+
 def shown(
     person: Person,
     group: list[tuple[int, Frame]],
     track: Track,
     motion: Motion,
-    chosen: Int[Tensor, "T 2"],
+    chosen: Int[Tensor, "T K"],
     window: Window,
     sweep: tuple[float, ...],
     grade: Grade | None,
-) -> tuple[Conditions, list[tuple[int, int]], list[Camera]]:
-    """What the network is shown of frames of one shot; their windows' left and top, and cameras."""
-    crop = track.crops[int(track.shot[group[0][0]])]
+) -> Seen:
+    """A look at frames of one shot; the network is shown the first references of those chosen."""
+    model, crop = person.model, track.crops[int(track.shot[group[0][0]])]
     camera = crop.camera(track.camera)
     picked = torch.tensor([i for i, _ in group], device=motion.mouth.device)
     here = motion[picked]
-    corners = window.corners(person.model, person.identity, here, camera)
+    corners = window.corners(model, person.identity, here, camera)
     pictures = [
         cut(crop_image(frame.rgb, crop), *corner, *window.size)
         for (_, frame), corner in zip(group, corners, strict=True)
     ]
-    image = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    image = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).to(here.mouth.device)
+    image = image.float() / 127.5 - 1
     cameras = [camera.cropped(*corner, 1.0, *window.size) for corner in corners]
-    seen = observe(
-        person.model, person.identity, here, cameras, image.to(here.mouth.device), person.bank,
-        chosen.to(picked.device)[picked], sweep, grade,
-    )  # fmt: skip
-    return seen, corners, cameras
+    view = look(model, person.identity, here, cameras)
+    outer = swept_mask(model, person.identity, here, cameras, sweep)[:, None].float()
+    lit = None if grade is None else grade.on(view.uv)
+    image = image if lit is None else lit.to_actor(image)
+    every = assembled(model, view, outer, image, person.bank, chosen.to(picked.device)[picked])
+    conditions = replace(every, references=every.references[:, :SHOWN])
+    line = covered(model, view.fragments)
+    return Seen(conditions, every.references, corners, cameras, line, lit)
 
 
 def _paint_batch(
@@ -142,63 +166,52 @@ def _paint_batch(
     grade: Grade | None,
     copying: bool,
 ) -> dict[int, Painted]:
-    seen, corners, cameras = shown(
-        person, group, track, motion, chosen[:, :SHOWN], window, sweep, grade
-    )
+    seen = shown(person, group, track, motion, chosen, window, sweep, grade)
+    conditions, lit, corners = seen.conditions, seen.lit, seen.corners
     with torch.inference_mode():
         if copying:
-            made = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
+            texture = person.texture(conditions.uv, conditions.inner)
+            made = nearest_reference(conditions, texture[:, :3])
         else:
-            made = seen.render(person.renderer, person.texture)
+            made = conditions.render(person.renderer, person.texture)
         made = made.clamp(-1, 1)
-        final = made if grade is None else grade.to_plate(made, seen.uv)
+        final = made if lit is None else lit.to_plate(made)
     rgb = _coded(final)
-    picked = torch.tensor([i for i, _ in group])
-    covered = repainted(person, [track.motion[picked], motion[picked.to(made.device)]], cameras)
-    covered &= seen.outer[:, 0] > 0
+    laid = repainted(person, track.motion[torch.tensor([i for i, _ in group])], seen)
     fine: list[np.ndarray | None] = [None] * len(group)
     if any(person.close_ups) and track.crop(group[0][0]).scale * WORTH < 1:
-        contrast, plain = contrast_of(grade, made, seen.uv), _coded(made)
+        contrast, plain = contrast_of(lit, made), _coded(made)
         for k, (i, _) in enumerate(group):
             own = chosen[i : i + 1].to(made.device)
-            lenders = lenders_of(
-                person, seen[k : k + 1], cameras[k], track, motion, own, i, corners[k]
-            )
+            patch = Patch.around(track.crop(i), *corners[k], *window.size)
+            lenders = lenders_of(person, seen.references[k], track, motion, own, i, patch)
             fine[k] = detailed(rgb[k], plain[k], contrast[k], lenders, track.crop(i), *corners[k])
     return {
-        i: Painted(rgb[k], matte_of(covered[k].cpu().numpy()), *corners[k], track.crop(i), fine[k])
+        i: Painted(rgb[k], matte_of(laid[k].cpu().numpy()), *corners[k], track.crop(i), fine[k])
         for k, (i, _) in enumerate(group)
     }
 
 
-def contrast_of(
-    grade: Grade | None, made: Float[Tensor, "B 3 H W"], uv: Float[Tensor, "B 2 H W"]
-) -> Float[np.ndarray, "B H W 3"]:
+def contrast_of(lit: Lit | None, made: Float[Tensor, "B 3 H W"]) -> Float[np.ndarray, "B H W 3"]:
     """What a small difference in the actor's grade becomes in the plate's."""
-    if grade is None:
+    if lit is None:
         return np.ones((len(made), *made.shape[-2:], 3), np.float32)
     step = 0.02
-    above, below = (grade.to_plate(made + way * step, uv) for way in (1, -1))
+    above, below = (lit.to_plate(made + way * step) for way in (1, -1))
     return ((above - below) / (2 * step)).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def lenders_of(
     person: Person,
-    seen: Conditions,
-    window: Camera,
+    references: Float[Tensor, "K 4 h w"],
     track: Track,
     motion: Motion,
     chosen: Int[Tensor, "1 K"],
     index: int,
-    corner: tuple[int, int],
+    patch: Patch,
 ) -> list[Lender]:
-    """The references of a frame that have close-ups, brought into the plate's own pixels; as coarse
-    as the camera of its `window` sees them, too."""
+    """The references of a frame that have close-ups, brought into the plate's own pixels."""
     here, model = motion[index : index + 1], person.model
-    view = look(model, person.identity, here, window)
-    references = warp_references(model, view, person.bank, chosen)[0] * seen.inner
-    height, width = seen.plate.shape[-2:]
-    patch = Patch.around(track.crop(index), *corner, width, height)
     camera = patch.camera(track.camera)
     vertices = camera_vertices(model, person.identity, here)
     clip = camera.clip_from_camera(vertices)
@@ -215,20 +228,16 @@ def lenders_of(
     return lenders
 
 
-def repainted(
-    person: Person, mouths: Sequence[Motion], cameras: Sequence[Camera]
-) -> Bool[Tensor, "B h w"]:
-    """Where one of several mouths comes near: the plate's own, which must go, or the new one.
+def repainted(person: Person, plate: Motion, seen: Seen) -> Bool[Tensor, "B H W"]:
+    """Where one of two mouths comes near: the plate's own, which must go, or the new one.
 
     Beyond that the plate's collar is sharper than any painted one. The network is not shown this
     mask, whose outline follows the plate's mouth.
     """
-    device = person.model.mean.device
-    masks = [
-        covered_mask(person.model, person.identity, on_device(motion, device), cameras)
-        for motion in mouths
-    ]
-    return grown(torch.stack(masks).any(0), MARGIN_PIXELS + FEATHER_PIXELS)
+    plate = on_device(plate, person.model.mean.device)
+    old = covered_mask(person.model, person.identity, plate, seen.cameras)
+    near = grown(old | seen.covered, MARGIN_PIXELS + FEATHER_PIXELS)
+    return near & (seen.conditions.outer[:, 0] > 0)
 
 
 def nearest_reference(
