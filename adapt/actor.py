@@ -59,31 +59,12 @@ class Actor:
     def person(self, model: MorphableModel, prior: RendererPrior, closely: bool = True) -> Person:
         """The actor ready to render; with the close-ups that large faces get their detail from,
         unless told otherwise."""
-        renderer = DeferredRenderer(prior.config)
-        renderer.load_state_dict(self.weights)
-        renderer.to(memory_format=torch.channels_last)  # pyright: ignore
-        windows = self.windows
-        bank = ReferenceBank.of(
-            model,
-            self.identity,
-            windows.motion,
-            windows.frame,
-            windows.images,
-            [windows.camera(i) for i in range(len(windows))],
-        )
-        texture = NeuralTexture(self.texture)
-        network, close_ups = renderer.eval(), windows.close_ups if closely else ()
-        return Person(model, self.identity, network, texture, bank, self.skin, close_ups)
+        person = person_of(model, prior, self.weights, self.texture, self.windows, self.skin)
+        return person if closely else replace(person, close_ups=())
 
     def as_start(self, prior: RendererPrior) -> RendererPrior:
         """What further learning starts from: this actor in the place of everybody."""
-        return replace(
-            prior,
-            weights=self.weights,
-            start=TextureStart().state_dict(),  # untrained: adds nothing to what is known
-            colours=self.texture[:COLOURS],
-            features=self.texture[COLOURS:],
-        )
+        return going_on(prior, self.weights, self.texture)
 
     def save(self, folder: Path, prior: RendererPrior) -> None:
         """Write the folder. An actor it held stays whole until all of the new one is written; then
@@ -194,6 +175,39 @@ class Actor:
         )
         skin = Skin(references["skin"], references["skin_known"])
         return Actor(who, renderer["texture"].float(), weights, windows, skin, style, about)
+
+
+def person_of(
+    model: MorphableModel,
+    prior: RendererPrior,
+    weights: dict[str, Tensor],
+    texture: Float[Tensor, "C R R"],
+    windows: Windows,
+    skin: Skin,
+) -> Person:
+    """Whom these weights and this texture paint, from the reference frames in `windows`."""
+    renderer = DeferredRenderer(prior.config)
+    renderer.load_state_dict(weights)
+    renderer.to(memory_format=torch.channels_last)  # pyright: ignore
+    cameras = [windows.camera(i) for i in range(len(windows))]
+    bank = ReferenceBank.of(
+        model, windows.identity, windows.motion, windows.frame, windows.images, cameras
+    )
+    network, neural = renderer.eval(), NeuralTexture(texture)
+    return Person(model, windows.identity, network, neural, bank, skin, windows.close_ups)
+
+
+def going_on(
+    prior: RendererPrior, weights: dict[str, Tensor], texture: Float[Tensor, "C R R"]
+) -> RendererPrior:
+    """The prior with someone's weights and texture in the place of everybody's."""
+    return replace(
+        prior,
+        weights=weights,
+        start=TextureStart().state_dict(),  # untrained: adds nothing to what is known
+        colours=texture[:COLOURS],
+        features=texture[COLOURS:],
+    )
 
 
 def save_close_ups(path: Path, close_ups: tuple[CloseUp | None, ...]) -> None:

@@ -50,6 +50,8 @@ class Personalising:
     judge_every: int = 50
     checkpoint_seconds: float = 20.0
     seed: int = 0
+    stage: str = "adapt"
+    """What progress calls it."""
     loss: RendererTraining = field(default_factory=RendererTraining)
 
 
@@ -165,7 +167,7 @@ def personalise(
             save_checkpoint(checkpoint, state, optimiser, generator, header)
             saved = config.clock()
         yield Step(
-            "adapt", min(int(elapsed), int(config.seconds)), int(config.seconds), elapsed,
+            config.stage, min(int(elapsed), int(config.seconds)), int(config.seconds), elapsed,
             {"loss": average, "held-out": curves["held_out"][-1]},
         )  # fmt: skip
     texture = best.pop("texture.features")

@@ -1,12 +1,14 @@
 """Learn an actor from seconds of footage. Read top to bottom, this is the method.
 
 clips ─▶ tracks with one identity ─▶ windows of the lower face ─▶ unprojected texture
-      ─▶ fine-tuned prior ─▶ how widely this actor speaks ─▶ actor folder and report
+      ─▶ fine-tuned prior, the tracks registered to what it paints on the way
+      ─▶ how widely this actor speaks ─▶ actor folder and report
 """
 
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +18,9 @@ from typing import Any
 import torch
 
 from adapt.actor import SCHEMA, Actor, fingerprint, read_about, style_facts
+from adapt.learning import Course, School, learn
 from adapt.lessons import Lessons, kept_references, prepare_lessons
-from adapt.personalise import Personalised, Personalising, held_out_conditions, personalise
+from adapt.personalise import Personalised, Personalising
 from adapt.report import compare, write_actor_report
 from adapt.speaking_style import SpeakingStyle, learn_style
 from adapt.split import Split
@@ -25,7 +28,7 @@ from adapt.takes import Take, joined
 from core.device import CPU
 from core.errors import InputError
 from core.memory import peak_rss_mb
-from core.progress import Reporter, Step
+from core.progress import Reporter
 from core.serial import save_json
 from face3d.models.shelf import OURS, open_face_model
 from face3d.morphable import MorphableModel, default_model
@@ -40,8 +43,9 @@ ENOUGH_SECONDS = 4.0
 REPORT_SECONDS_A_FRAME = 0.25
 """Processor time that a held-out frame costs to measure, kept free of the budget."""
 
-ENDING_SECONDS = 4.0
-"""Processor time of what else comes after learning: the last judging, files, the page."""
+ENDING_SECONDS = 6.0
+"""Processor time of what else comes after learning: the manner, the last judging, files, the page.
+"""
 
 SHORTEST_LEARNING = 5.0
 """Seconds of learning that every actor gets, whatever the budget."""
@@ -86,13 +90,18 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
             f"warning: {seconds:.1f} s of footage are few; with {ENOUGH_SECONDS:.0f} s or more the "
             "mouth has more shapes to learn from."
         )
-    lessons = prepare_lessons(takes, tracks, model, base)
-    fit, split = lessons.fit, lessons.split
-    style = _style(takes, tracks, model, base)
 
+    def lessons_of(tracks: Sequence[Track]) -> Lessons:
+        return prepare_lessons(takes, tracks, model, base)
+
+    course = Course(takes, tracks, lessons_of(tracks))
+    split = course.lessons.split
     prepared = monotonic() - job.began
     schedule = _schedule(job, prepared, len(split.held_out), reporter)
-    outcome = _personalised(job, lessons, model, prior, base, schedule, work, reporter)
+    school = School(model, prior, schedule, work, reporter, job.device)
+    course, outcome = learn(course, school, lessons_of, base)
+    lessons, fit = course.lessons, course.lessons.fit
+    style = _style(takes, course.tracks, model, base)
 
     about = _about(job, ticket, outcome, len(fit.windows), base)
     # References of the finished actor: held-out frames have done their duty and join.
@@ -102,7 +111,7 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
     actor = Actor(face, texture, weights, everything, skin, style, about)
     honest = replace(actor, windows=kept_references(fit.windows, model))
     spent = {"prepare": prepared, "learn": schedule.seconds}
-    _write_report(honest, model, prior, clip, track, split, outcome, folder, spent)
+    _write_report(honest, model, prior, clip, course.tracks[0], split, outcome, folder, spent)
     actor.save(folder, prior)
     shutil.rmtree(work)
     return actor
@@ -212,30 +221,6 @@ def _schedule(job: Adaptation, prepared: float, held_out: int, reporter: Reporte
     rate = 4e-4 if job.prior else 5e-4
     seconds = max(SHORTEST_LEARNING, left)
     return Personalising(seconds=seconds, seed=job.seed, network_rate=rate)
-
-
-def _personalised(
-    job: Adaptation,
-    lessons: Lessons,
-    model: MorphableModel,
-    prior: RendererPrior,
-    base: Actor | None,
-    schedule: Personalising,
-    work: Path,
-    reporter: Reporter,
-) -> Personalised:
-    fit = lessons.fit
-    if base is not None:
-        # What the actor's texture knows is more than what a few frames unproject to.
-        prior, fit = base.as_start(prior), replace(fit, seen=torch.zeros_like(fit.seen))
-    judged = held_out_conditions(fit, lessons.judge, model)
-    checkpoint = work / "checkpoint.safetensors"
-    for event in personalise(fit, judged, model, prior, schedule, checkpoint, job.device):
-        if isinstance(event, Step):
-            reporter.step(event)
-        else:
-            return event
-    raise AssertionError("personalise ends with its result")
 
 
 def _about(

@@ -81,15 +81,22 @@ def gathered(
 ) -> Windows:
     """Windows, with their margin, of each take's `frames` [N], all in the first take's grade, or in
     that of the skin `light`."""
-    parts, first = [], 0
-    grades = grades_of(takes, tracks, model, light)
-    for take, track, wanted, grade in zip(takes, tracks, frames, grades, strict=True):
+    parts = []
+    grades, firsts = grades_of(takes, tracks, model, light), first_numbers(takes)
+    for take, track, wanted, grade, first in zip(
+        takes, tracks, frames, grades, firsts, strict=True
+    ):
         windows = gather_windows(take.clip, track, model, wanted, MARGIN, closely=True)
         if grade is not None:
             windows = regraded(windows, model, grade)
         parts.append(replace(windows, frame=windows.frame + first))
-        first += len(take.clip) + APART_FRAMES
     return joined(parts)
+
+
+def first_numbers(takes: Sequence[Take]) -> list[int]:
+    """What each take's frames are counted from, so that no two takes' frames are neighbours."""
+    lengths = [len(take.clip) + APART_FRAMES for take in takes]
+    return [sum(lengths[:index]) for index in range(len(takes))]
 
 
 def grades_of(

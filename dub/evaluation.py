@@ -36,6 +36,7 @@ from prior.motion.alignment import measured_lag
 from prior.motion.expression import load_driver
 from prior.painting.grade import plate_grades
 from prior.painting.person import Person
+from prior.painting.registration import registered_track
 from prior.painting.renderer import RendererPrior, default_prior, untrained
 
 CROP = "face crop in which the face is 192 pixels high; windows around the lower face"
@@ -67,6 +68,14 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
     person = actor.person(model, prior)
     sound = sound_of(job, clip)
     track = tracked(clip, job.frames, actor.identity, reporter)
+    grades = plate_grades(model, person.identity, person.skin, clip, track)
+    plain = track
+
+    def placed(person: Person, copying: bool = False) -> Track:
+        frames = reported(clip.frames(job.frames), reporter, "register", len(plain))
+        return registered_track(person, frames, plain, grades, copying)
+
+    track = placed(person)
     tracked_at = monotonic()
     late = 0.0
     if sound is not None and isinstance(job.driver, str):
@@ -77,15 +86,18 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
     performed_at = monotonic()
 
     truth = isinstance(job.driver, str)
-    grades = plate_grades(model, person.identity, person.skin, clip, track)
     systems: dict[str, Iterator[Frame]] = {
         "redub": reenacted(person, clip, driven, grades),
         "silent": reenacted(person, clip, silenced(track, actor.style), grades),
     }
     if truth:
-        systems["nearest_frame"] = reenacted(person, clip, driven, grades, copying=True)
+        # The plate's own motion lies, for each system, where that system's painting fits best.
+        reenacts = job.driver == "tracked"
+        nearest = placed(person, copying=True) if reenacts else driven
+        systems["nearest_frame"] = reenacted(person, clip, nearest, grades, copying=True)
         if (other := unlearned(job.actor)) is not None:
-            systems["no_prior"] = reenacted(other, clip, driven, grades)
+            own = placed(other) if reenacts else driven
+            systems["no_prior"] = reenacted(other, clip, own, grades)
     else:
         systems["original_frame"] = clip.frames(job.frames)
     plate = reported(clip.frames(job.frames), reporter, "render and measure", len(driven))

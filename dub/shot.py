@@ -1,6 +1,7 @@
 """Dub one shot, streaming. Read top to bottom, this is the method.
 
-plate ─▶ track (the actor's identity kept) ─▶ performance of the new line
+plate ─▶ track (the actor's identity kept), registered to what the actor's renderer paints
+      ─▶ performance of the new line
       ─▶ each frame painted and pasted into its own planes ─▶ output and sidecar
 """
 
@@ -43,6 +44,7 @@ from prior.motion.generator import load_generator, style_of
 from prior.painting.composite import pasted
 from prior.painting.grade import Grade, plate_grades
 from prior.painting.person import Person, paint
+from prior.painting.registration import registered_track
 from prior.painting.renderer import default_prior
 from prior.weights import own_weights
 from render.engine import accelerated, best_engine
@@ -75,7 +77,8 @@ class Dubbing:
     device: torch.device = CPU
     """Where the mouth is rendered; tracking stays on the CPU."""
     quality: Quality = "final"
-    """`draft` leaves out the detail that large faces get from close-ups."""
+    """`draft` leaves the plate's motion as it is tracked, and out the detail that large faces get
+    from close-ups."""
 
 
 def dub_shot(job: Dubbing, reporter: Reporter) -> list[dict[str, Any]]:
@@ -109,11 +112,16 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> list[dict[str, Any]]:
     tracking = monotonic() - began
     grades = plate_grades(model, person.identity, person.skin, clip, track)
     grains = plate_grains(model, actor.identity, clip, track)
-    warnings = [] if speech is None else length_warnings(speech, len(frames) / float(clip.fps))
-    warnings += light_warnings(job.plate, grades)
     person, lights = on_device(person, job.device), on_device(grades, job.device)
     if job.device.type == "cpu":
         person = replace(person, renderer=accelerated(person.renderer, best_engine()))
+    began = monotonic()
+    if job.quality == "final":
+        seen = reported(ahead(clip.frames(frames)), reporter, "register", len(frames))
+        track = registered_track(person, seen, track, lights)
+    registering = monotonic() - began
+    warnings = [] if speech is None else length_warnings(speech, len(frames) / float(clip.fps))
+    warnings += light_warnings(job.plate, grades)
 
     said = None if speech is None else Said(speech)
     documents = []
@@ -135,6 +143,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> list[dict[str, Any]]:
                 writer.write(frame)
         seconds = {
             "track": tracking,
+            "register": registering,
             "perform": performed_at - began,
             "render": monotonic() - performed_at,
         }

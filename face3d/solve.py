@@ -305,7 +305,19 @@ def motion_step(
     blocks, right = told.blocks + torch.diag_embed(diagonal + 1e-9), told.right + gradient
     if pictures is not None:
         blocks, right = blocks + pictures.blocks, right + pictures.right
-    motion = fit.motion
+    return replace(fit, motion=smooth_step(fit.motion, blocks, right, smooth, linked, anchored))
+
+
+def smooth_step(
+    motion: Motion,
+    blocks: Tensor,
+    right: Tensor,
+    smooth: Smoothness,
+    linked: np.ndarray,
+    anchored: int = 0,
+) -> Motion:
+    """The step of `motion_step` from normal equations of the frames, `blocks` [T D D] and `right`
+    [T D], and the second differences of the motion."""
     values = torch.cat([motion.rotation, motion.translation, motion.mouth, motion.upper], -1)
     frames, size = values.shape
     stiffness = (
@@ -338,4 +350,4 @@ def motion_step(
             at = np.arange(lag * size, frames * size)
             banded[width - lag * size, at] += (bands[lag, : frames - lag, None] * stiffness).ravel()
     change = -solveh_banded(banded, b_np.ravel(), check_finite=True).reshape(frames, size)
-    return replace(fit, motion=stepped(motion, torch.from_numpy(change)))
+    return stepped(motion, torch.from_numpy(change).to(values))

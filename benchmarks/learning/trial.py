@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from adapt.actor import Actor, fingerprint
+from adapt.learning import Course, School, fine_tuned, learn
 from adapt.lessons import Lessons, kept_references, prepare_lessons
-from adapt.personalise import Personalised, Personalising, held_out_conditions, personalise
+from adapt.personalise import Personalised, Personalising
 from adapt.report import reenacted
 from adapt.speaking_style import SpeakingStyle
 from adapt.takes import Take
@@ -32,7 +33,7 @@ from benchmarks.learning.variants import (
     starting,
     starting_prior,
 )
-from core.progress import Step
+from core.progress import Silent
 from core.serial import atomic_path, save_json
 from evaluate.benchmark import Shot, collect, figures
 from evaluate.metrics.lips import mouth_opening
@@ -43,6 +44,7 @@ from face3d.track import Track
 from media.clip import Clip
 from prior.motion.expression import load_driver
 from prior.painting.grade import plate_grades
+from prior.painting.registration import registered_track
 from prior.painting.renderer import RendererPrior, default_prior, untrained
 from prior.training.train_renderer import RendererTraining
 
@@ -50,7 +52,7 @@ SEEDS = (0, 1, 2)
 FIRST = (4.0, 1.0, 16.0)
 """Seconds of footage that say most, and so come first."""
 
-METHOD = 5
+METHOD = 6
 """Raise it when actors are tracked, learned or painted otherwise: older results are void then."""
 
 PICTURES = 8
@@ -120,9 +122,9 @@ def run(trial: Trial, library: Library) -> dict[str, Any] | None:
     clip, track = learned
     began = process_time()
     variant = VARIANTS[trial.variant]
-    lessons = _lessons(library, trial.subject, trial.seconds, variant.frames, variant.arcs)
+    course = _course(library, trial.subject, trial.seconds, variant.frames, variant.arcs)
     prepared = process_time()
-    outcome = _learned(trial, lessons)
+    lessons, outcome = _learned(trial, course)
     done = process_time()
     actor = _actor(trial, track, lessons, outcome)
     shot, result = _judged(trial, actor, *library.judged(trial.subject, track))
@@ -143,19 +145,17 @@ def run(trial: Trial, library: Library) -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=2)
-def _lessons(
-    library: Library, subject: Subject, seconds: float, frames: str, arcs: bool
-) -> Lessons:
+def _course(library: Library, subject: Subject, seconds: float, frames: str, arcs: bool) -> Course:
     learned = library.learned(subject, seconds)
     assert learned is not None, "asked for before"
     clip, track = learned
     model = face_model(Variant("", arcs=arcs))
     track = chosen_frames(track, model, frames)
     take = Take(clip, range(track.start, track.start + len(track)))
-    return prepare_lessons([take], [track], model)
+    return Course((take,), (track,), prepare_lessons([take], [track], model))
 
 
-def _learned(trial: Trial, lessons: Lessons) -> Personalised:
+def _learned(trial: Trial, course: Course) -> tuple[Lessons, Personalised]:
     variant = VARIANTS[trial.variant]
     schedule = Personalising(
         seconds=trial.cpu_seconds if variant.steps else 0.0,
@@ -165,13 +165,20 @@ def _learned(trial: Trial, lessons: Lessons) -> Personalised:
         checkpoint_seconds=float("inf"),
         loss=RendererTraining(lips=variant.lips),
     )
-    fit, model = starting(lessons.fit, variant), face_model(variant)
-    prior = starting_prior(trial.prior(), variant)
-    judged = held_out_conditions(fit, lessons.judge, model)
-    for event in personalise(fit, judged, model, prior, schedule, Path("none")):
-        if not isinstance(event, Step):
-            return event
-    raise AssertionError("personalise ends with its result")
+    model, prior = face_model(variant), starting_prior(trial.prior(), variant)
+
+    def lessons_of(tracks: Sequence[Track]) -> Lessons:
+        lessons = prepare_lessons(course.takes, tracks, model)
+        return replace(lessons, fit=starting(lessons.fit, variant))
+
+    course = replace(
+        course, lessons=replace(course.lessons, fit=starting(course.lessons.fit, variant))
+    )
+    school = School(model, prior, schedule, None, Silent())
+    if not variant.steps:
+        return course.lessons, fine_tuned(course.lessons, school)
+    course, outcome = learn(course, school, lessons_of)
+    return course.lessons, outcome
 
 
 def _actor(trial: Trial, track: Track, lessons: Lessons, outcome: Personalised) -> Actor:
@@ -187,7 +194,8 @@ def _judged(trial: Trial, actor: Actor, clip: Clip, track: Track) -> tuple[Shot,
     person = filed(actor.person(face_model(variant), trial.prior()), variant)
     grades = plate_grades(person.model, person.identity, person.skin, clip, track)
     frames = range(track.start, track.start + len(track))
-    systems = {"made": reenacted(person, clip, track, grades, variant.copying)}
+    placed = registered_track(person, clip.frames(frames), track, grades, variant.copying)
+    systems = {"made": reenacted(person, clip, placed, grades, variant.copying)}
     shot = collect(clip.frames(frames), track, person.model, systems)
     return shot, figures(shot, "made", clip.fps, None)
 

@@ -86,17 +86,30 @@ def paint(
     chosen = choose_references(distances(person.model, person.bank, motion), count)
     sweep = sweep_covering(mouth)
     windows = [shot_window(person, track, motion, shot) for shot in range(len(track.crops))]
-    stream = enumerate(frames)
-    while batch := list(islice(stream, BATCH)):
-        shown = [(i, frame) for i, frame in batch if track.valid[i]]
-        painted: dict[int, Painted] = {}
-        for shot in {int(track.shot[i]) for i, _ in shown}:
-            group = [(i, frame) for i, frame in shown if int(track.shot[i]) == shot]
-            painted |= _paint_batch(
+    for batch in batches(frames):
+        done: dict[int, Painted] = {}
+        for shot, group in by_shot(batch, track).items():
+            done |= _paint_batch(
                 person, group, track, motion, chosen, windows[shot], sweep, grades[shot], copying
             )
         for i, frame in batch:
-            yield frame, painted.get(i)
+            yield frame, done.get(i)
+
+
+def batches(frames: Iterator[Frame]) -> Iterator[list[tuple[int, Frame]]]:
+    """A track's frames, numbered from its first, a few at a time."""
+    numbered = enumerate(frames)
+    while batch := list(islice(numbered, BATCH)):
+        yield batch
+
+
+def by_shot(batch: list[tuple[int, Frame]], track: Track) -> dict[int, list[tuple[int, Frame]]]:
+    """The valid ones of a batch, shot by shot: each shot has a crop and a grade of its own."""
+    groups: dict[int, list[tuple[int, Frame]]] = {}
+    for i, frame in batch:
+        if track.valid[i]:
+            groups.setdefault(int(track.shot[i]), []).append((i, frame))
+    return groups
 
 
 def shot_window(person: Person, track: Track, motion: Motion, shot: int) -> Window:
@@ -133,18 +146,9 @@ def shown(
     grade: Grade | None,
 ) -> Seen:
     """A look at frames of one shot; the network is shown the first references of those chosen."""
-    model, crop = person.model, track.crops[int(track.shot[group[0][0]])]
-    camera = crop.camera(track.camera)
-    picked = torch.tensor([i for i, _ in group], device=motion.mouth.device)
+    model, picked = person.model, torch.tensor([i for i, _ in group], device=motion.mouth.device)
     here = motion[picked]
-    corners = window.corners(model, person.identity, here, camera)
-    pictures = [
-        cut(crop_image(frame.rgb, crop), *corner, *window.size)
-        for (_, frame), corner in zip(group, corners, strict=True)
-    ]
-    image = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).to(here.mouth.device)
-    image = image.float() / 127.5 - 1
-    cameras = [camera.cropped(*corner, 1.0, *window.size) for corner in corners]
+    image, corners, cameras = cut_out(person, group, track, here, window)
     view = look(model, person.identity, here, cameras)
     outer = swept_mask(model, person.identity, here, cameras, sweep)[:, None].float()
     lit = None if grade is None else grade.on(view.uv)
@@ -153,6 +157,26 @@ def shown(
     conditions = replace(every, references=every.references[:, :SHOWN])
     line = covered(model, view.fragments)
     return Seen(conditions, every.references, corners, cameras, line, lit)
+
+
+def cut_out(
+    person: Person,
+    group: list[tuple[int, Frame]],
+    track: Track,
+    motion: Motion,
+    window: Window,
+) -> tuple[Float[Tensor, "B 3 H W"], list[tuple[int, int]], list[Camera]]:
+    """Windows of frames of one shot, colours in [−1, 1]: their left and top, and cameras, too."""
+    crop = track.crops[int(track.shot[group[0][0]])]
+    camera = crop.camera(track.camera)
+    corners = window.corners(person.model, person.identity, motion, camera)
+    pictures = [
+        cut(crop_image(frame.rgb, crop), *corner, *window.size)
+        for (_, frame), corner in zip(group, corners, strict=True)
+    ]
+    image = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).to(motion.mouth.device)
+    cameras = [camera.cropped(*corner, 1.0, *window.size) for corner in corners]
+    return image.float() / 127.5 - 1, corners, cameras
 
 
 def _paint_batch(
@@ -167,15 +191,9 @@ def _paint_batch(
     copying: bool,
 ) -> dict[int, Painted]:
     seen = shown(person, group, track, motion, chosen, window, sweep, grade)
-    conditions, lit, corners = seen.conditions, seen.lit, seen.corners
-    with torch.inference_mode():
-        if copying:
-            texture = person.texture(conditions.uv, conditions.inner)
-            made = nearest_reference(conditions, texture[:, :3])
-        else:
-            made = conditions.render(person.renderer, person.texture)
-        made = made.clamp(-1, 1)
-        final = made if lit is None else lit.to_plate(made)
+    lit, corners = seen.lit, seen.corners
+    made = painted(person, seen.conditions, copying)
+    final = made if lit is None else lit.to_plate(made)
     rgb = _coded(final)
     laid = repainted(person, track.motion[torch.tensor([i for i, _ in group])], seen)
     fine: list[np.ndarray | None] = [None] * len(group)
@@ -190,6 +208,16 @@ def _paint_batch(
         i: Painted(rgb[k], matte_of(laid[k].cpu().numpy()), *corners[k], track.crop(i), fine[k])
         for k, (i, _) in enumerate(group)
     }
+
+
+def painted(person: Person, seen: Conditions, copying: bool) -> Float[Tensor, "B 3 H W"]:
+    """The network's picture in [−1, 1], or the nearest reference where only copying is asked."""
+    with torch.inference_mode():
+        if copying:
+            made = nearest_reference(seen, person.texture(seen.uv, seen.inner)[:, :3])
+        else:
+            made = seen.render(person.renderer, person.texture)
+        return made.clamp(-1, 1)
 
 
 def contrast_of(lit: Lit | None, made: Float[Tensor, "B 3 H W"]) -> Float[np.ndarray, "B H W 3"]:

@@ -1,0 +1,328 @@
+"""Motion registered to pictures by what the person's own renderer paints: analysis by synthesis.
+
+A tracker holds a picture against an appearance that stands still; teeth, the dark between them and
+lips that roll are none of it. A renderer that knows the person paints them. Its painting is held
+against the picture, and head and mouth take Gauss-Newton steps (Lucas and Kanade 1981, with the
+mean of both pictures' slopes) that move the painting onto it; then it is painted anew.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from core.camera import Camera, pixel_positions
+from core.device import bfloat16_pays, on_device
+from face3d.mask import sweep_covering, swept_mask
+from face3d.morphable import MorphableModel
+from face3d.motion import smoothness
+from face3d.solve import Fit, smooth_step
+from face3d.track import Identity, Motion, Track, camera_vertices
+from face3d.view import View, look
+from media.frame import Frame
+from prior.painting.bank import ReferenceBank, choose_references, distances
+from prior.painting.conditions import Conditions, assembled
+from prior.painting.grade import Grade
+from prior.painting.person import (
+    SHOWN,
+    Person,
+    batches,
+    by_shot,
+    cut_out,
+    painted,
+    shot_window,
+)
+from prior.painting.window import Window
+from prior.training.losses import attention, weighted_l1
+
+ROUNDS = 2
+"""Paintings that are moved, each painted where the one before led."""
+
+BLURS = (2.0, 1.5, 1.0)
+"""Pixels that picture and painting are softened by, step after step."""
+
+LATTICE = 2
+"""Of softened pixels each second one in rows and columns says it all."""
+
+NOISE = 0.15
+"""How far colours, from −1 to 1, of a painting in its place lie from the picture's, unsoftened."""
+
+MOUTH = 4.0
+"""How much more than skin the mouth and its surroundings say, as where actors are learned."""
+
+MOUTH_ERROR, TURN_ERROR, SHIFT_ERROR = 0.3, 0.005, 0.002
+"""What a track is expected to err by: deviations of a coefficient, radians, shares of the distance.
+
+Changes are counted in these.
+"""
+
+EVERY = 2
+"""Frames of a plate from one that is painted to the next: what a track errs by changes slowly."""
+
+APART, FAR_METRES = 5, 1.0
+"""Frames this near in time are no references of each other; a distance that rules one out."""
+
+Painter = Callable[[Conditions], Float[Tensor, "B 3 H W"]]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """`B` windows of a person: pictures in the person's own grade, colours in [−1, 1], what of them
+    is repainted, the cameras that saw them, and which references of the bank they are painted by.
+    """
+
+    model: MorphableModel
+    identity: Identity
+    bank: ReferenceBank
+    image: Float[Tensor, "B 3 H W"]
+    outer: Float[Tensor, "B 1 H W"]
+    cameras: tuple[Camera, ...]
+    chosen: Int[Tensor, "B K"]
+
+    def observe(self, motion: Motion) -> tuple[View, Conditions]:
+        view = look(self.model, self.identity, motion, self.cameras)
+        return view, assembled(self.model, view, self.outer, self.image, self.bank, self.chosen)
+
+
+def registered(
+    sight: Sight, motion: Motion, paint: Painter, rounds: int = ROUNDS
+) -> tuple[Float[Tensor, "B U"], Float[Tensor, "B U U"]]:
+    """How `B` frames' motion changes to be painted best, or not at all, and how surely: the inverse
+    covariance of each frame's change."""
+    count = motion.mouth.shape[1] + 6
+    change = best = motion.mouth.new_zeros(len(motion), count)
+    sure = torch.eye(count).repeat(len(motion), 1, 1)
+    least, weight = motion.mouth.new_full((len(motion),), torch.inf), None
+    for painting in range(rounds + 1):
+        here = moved(motion, change)
+        view, seen = sight.observe(here)
+        made = paint(seen).clamp(-1, 1)
+        if weight is None:  # the same for all paintings, or an open mouth would cost more
+            weight = attention(sight.outer, seen.mouth, MOUTH)
+        error = weighted_l1(made, sight.image, weight)
+        best = torch.where((error < least)[:, None], change, best)
+        least = torch.minimum(error, least)
+        if painting < rounds:
+            nudges = []
+            for i, before in enumerate(change):
+                face, flow = flow_of(sight, i, here[i : i + 1], view, seen)
+                pair = made[i], sight.image[i]
+                after, sure[i] = nudged(before, face, flow, *pair, weight[i, 0])
+                nudges.append(after)
+            change = torch.stack(nudges)
+    return best, sure
+
+
+def moved(motion: Motion, change: Float[Tensor, "B U"]) -> Motion:
+    """Motion with mouth, turn and shift changed, counted in what a track errs by."""
+    mouth, turn, shift = change.to(motion.mouth.dtype).split([motion.mouth.shape[1], 3, 3], 1)
+    distance = motion.translation[:, 2:].abs()
+    return Motion(
+        motion.rotation + TURN_ERROR * turn,
+        motion.translation + SHIFT_ERROR * distance * shift,
+        motion.mouth + MOUTH_ERROR * mouth,
+        motion.upper,
+    )
+
+
+def flow_of(
+    sight: Sight, index: int, motion: Motion, view: View, seen: Conditions
+) -> tuple[Bool[Tensor, "H W"], Float[Tensor, "P 2 U"]]:
+    """Each `LATTICE`th pixel that sees the lower face, and how what it sees moves (px) with every
+    change."""
+    face = torch.zeros_like(seen.inner[index, 0], dtype=torch.bool)
+    face[::LATTICE, ::LATTICE] = seen.inner[index, 0, ::LATTICE, ::LATTICE] > 0
+    corners = sight.model.triangles.long()[view.fragments.face[index][face].long()]
+    share = view.fragments.barycentric[index][face]
+    slopes = vertex_slopes(sight, motion, sight.cameras[index]).float()
+    return face, (slopes[corners] * share[:, :, None, None]).sum(1)
+
+
+def vertex_slopes(sight: Sight, motion: Motion, camera: Camera) -> Float[Tensor, "V 2 U"]:
+    """How one frame's vertices move, px for a unit of change, by central differences."""
+    step, count = 0.1, motion.mouth.shape[1] + 6
+    change = step * torch.eye(count, dtype=motion.mouth.dtype, device=motion.mouth.device)
+    around = Motion(*(value.expand(2 * count, -1) for value in vars(motion).values()))
+    around = moved(around, torch.cat([change, -change]))
+    xy = pixel_positions(camera, camera_vertices(sight.model, sight.identity, around))
+    return ((xy[:count] - xy[count:]) / (2 * step)).permute(1, 2, 0)
+
+
+def nudged(
+    before: Float[Tensor, "U"],
+    face: Bool[Tensor, "H W"],
+    flow: Float[Tensor, "P 2 U"],
+    made: Float[Tensor, "3 H W"],
+    true: Float[Tensor, "3 H W"],
+    weight: Float[Tensor, "H W"],
+) -> tuple[Float[Tensor, "U"], Float[Tensor, "U U"]]:
+    """The change after `before` that brings the painting onto the picture, and how surely.
+
+    The painting is not painted anew in between: it is moved along the flow.
+    """
+    across, down = flow.cpu().unbind(1)
+    at = face.cpu().numpy()
+    painting, picture = (np.ascontiguousarray(v.permute(1, 2, 0).cpu()) for v in (made, true))
+    counts = weight[face].cpu()
+    start = before.float().cpu()
+    change = start.clone()
+    row, column = np.nonzero(at)
+    for blur in BLURS:
+        soft, here = (cv2.GaussianBlur(v, (0, 0), blur) for v in (picture, painting))
+        to = [
+            (row - (down @ (change - start)).numpy()).astype(np.float32),
+            (column - (across @ (change - start)).numpy()).astype(np.float32),
+        ]
+        error = torch.from_numpy(soft[at] - sampled(here, *to))
+        x, y = (
+            torch.from_numpy((slope(soft, way)[at] + sampled(slope(here, way), *to)) / 2)
+            for way in ((1, 0), (0, 1))
+        )
+        noise = NOISE / (1 + blur)
+        # Neighbours within the blur say the same; an error of twice the usual counts half.
+        trust = counts / (1 + (error.abs().mean(1) / (2 * noise)).square())
+        trust = trust * LATTICE**2 / (3 * noise**2 * 4 * np.pi * blur**2)
+        xx, xy, yy = ((trust * (a * b).sum(1))[:, None] for a, b in ((x, x), (x, y), (y, y)))
+        mixed = across.T @ (down * xy)
+        normal = across.T @ (across * xx) + mixed + mixed.T + down.T @ (down * yy)
+        pull = across.T @ (trust * (x * error).sum(1)) + down.T @ (trust * (y * error).sum(1))
+        normal += torch.eye(len(change))
+        change = change - torch.linalg.solve(normal, pull + change)
+    return change.to(before), normal
+
+
+def slope(picture: Float[np.ndarray, "H W 3"], way: tuple[int, int]) -> np.ndarray:
+    """The picture's slope along x or y, a pixel."""
+    return cv2.Sobel(picture, -1, *way, ksize=3, scale=1 / 8)
+
+
+def sampled(
+    picture: Float[np.ndarray, "H W 3"], row: Float[np.ndarray, "P"], column: Float[np.ndarray, "P"]
+) -> Float[np.ndarray, "P 3"]:
+    """Colours between pixels; beyond the border those of the border."""
+    mode = cv2.BORDER_REPLICATE
+    return cv2.remap(picture, column, row, cv2.INTER_LINEAR, borderMode=mode)[:, 0]
+
+
+def registered_track(
+    person: Person,
+    frames: Iterator[Frame],
+    track: Track,
+    grades: tuple[Grade | None, ...],
+    copying: bool = False,
+    numbers: Int[Tensor, "T"] | None = None,
+    every: int = EVERY,
+    rounds: int = ROUNDS,
+) -> Track:
+    """A track with the motion of its valid frames registered to what the person paints.
+
+    `frames` are those of the track, in order; `grades` and `copying` as in `paint`. Footage that
+    the person was learned from is told by its `numbers` in the bank: no frame is painted by itself
+    or its neighbours. Of the valid frames each `every`th is painted; the others change as those
+    around them.
+    Memory does not grow with the shot, but for one matrix a frame.
+    """
+    device = person.model.mean.device
+    tracked = on_device(track.motion, device)
+    distance = distances(person.model, person.bank, tracked)
+    if numbers is not None:
+        near = (numbers.to(device)[:, None] - person.bank.frame.to(device)[None]).abs() < APART
+        distance = distance + near * FAR_METRES
+    chosen = choose_references(distance, SHOWN).to(device)
+    sweep = sweep_covering(track.motion.mouth)
+    windows = [shot_window(person, track, tracked, shot, sweep) for shot in range(len(track.crops))]
+    wanted = torch.zeros_like(track.valid)
+    wanted[torch.nonzero(track.valid).flatten()[::every]] = True
+    count = tracked.mouth.shape[1] + 6
+    change, sure = torch.zeros(len(track), count), torch.eye(count).repeat(len(track), 1, 1)
+    for batch in batches(frames):
+        for shot, group in by_shot(batch, replace(track, valid=wanted)).items():
+            at = torch.tensor([i for i, _ in group])
+            here = at.to(device)
+            sight = sight_of(
+                person,
+                group,
+                track,
+                tracked[here],
+                chosen[here],
+                windows[shot],
+                sweep,
+                grades[shot],
+            )
+            better, sure[at] = registered(sight, tracked[here], quick(person, copying), rounds)
+            change[at] = better.float().cpu()
+    change, sure = (between(values, wanted, track.shot) for values in (change, sure))
+    return replace(track, motion=settled(track, change, sure))
+
+
+def quick(person: Person, copying: bool) -> Painter:
+    """How the person paints, in bfloat16 where the device is faster at that."""
+    kind = person.model.mean.device.type
+
+    def paint(seen: Conditions) -> Float[Tensor, "B 3 H W"]:
+        with torch.autocast(kind, torch.bfloat16, enabled=bfloat16_pays(kind)):
+            return painted(person, seen, copying).float()
+
+    return paint
+
+
+def between(
+    values: Float[Tensor, "T *rest"], known: Bool[Tensor, "T"], shot: Int[Tensor, "T"]
+) -> Float[Tensor, "T *rest"]:
+    """Values of frames where they are not known: from the known ones around them in their shot."""
+    result = values.clone()
+    for one in shot.unique():
+        inside = torch.nonzero(shot == one).flatten()
+        at = inside[known[inside]]
+        if not len(at):
+            continue
+        later = torch.searchsorted(at, inside).clamp(0, len(at) - 1)
+        before = at[(later - (at[later] > inside).long()).clamp_min(0)]
+        after = at[later]
+        share = ((inside - before) / (after - before).clamp_min(1)).clamp(0, 1)
+        share = share.view(-1, *[1] * (values.dim() - 1)).to(values.dtype)
+        result[inside] = torch.lerp(values[before], values[after], share)
+    return result
+
+
+def settled(track: Track, change: Float[Tensor, "T U"], sure: Float[Tensor, "T U U"]) -> Motion:
+    """The changed motion, giving way to how heads move between frames where a frame is not sure.
+
+    Each frame's optimum is linearised: only the smoothness pulls there.
+    """
+    motion = moved(track.motion, change)
+    mouth, upper = motion.mouth.shape[1], motion.upper.shape[1]
+    distance = SHIFT_ERROR * motion.translation[:, 2:].abs()
+    turn, shift = torch.full_like(distance, TURN_ERROR), distance
+    unit = torch.cat([turn.expand(-1, 3), shift.expand(-1, 3)], 1).double()
+    unit = torch.cat([unit, torch.full((len(unit), mouth), MOUTH_ERROR).double()], 1)
+    order = [*range(mouth, mouth + 6), *range(mouth)]  # pose first, as the solver has it
+    size = mouth + 6 + upper
+    blocks = 1e9 * torch.eye(size).double().repeat(len(motion), 1, 1)  # the upper face stays
+    known = sure.double()[:, order][:, :, order] / unit[:, :, None] / unit[:, None]
+    blocks[:, : mouth + 6, : mouth + 6] = known
+    smooth = smoothness(Fit(track.camera, track.identity, motion), track.fps)
+    linked = np.concatenate([[False], (track.shot[1:] == track.shot[:-1]).numpy()])
+    return smooth_step(motion, blocks, blocks.new_zeros(len(motion), size), smooth, linked)
+
+
+def sight_of(
+    person: Person,
+    group: list[tuple[int, Frame]],
+    track: Track,
+    motion: Motion,
+    chosen: Int[Tensor, "B K"],
+    window: Window,
+    sweep: tuple[float, ...],
+    grade: Grade | None,
+) -> Sight:
+    """Frames of one shot as they are registered, in the person's grade."""
+    image, _, cameras = cut_out(person, group, track, motion, window)
+    if grade is not None:
+        image = grade.to_actor(image, look(person.model, person.identity, motion, cameras).uv)
+    outer = swept_mask(person.model, person.identity, motion, cameras, sweep)[:, None].float()
+    return Sight(person.model, person.identity, person.bank, image, outer, tuple(cameras), chosen)
