@@ -54,7 +54,7 @@ NOISE = 0.15
 MOUTH = 4.0
 """How much more than skin the mouth and its surroundings say, as where actors are learned."""
 
-MOUTH_ERROR, TURN_ERROR, SHIFT_ERROR = 0.3, 0.005, 0.002
+MOUTH_ERROR, TURN_ERROR, SHIFT_ERROR = 0.3, 0.007, 0.003
 """What a track is expected to err by: deviations of a coefficient, radians, shares of the distance.
 
 Changes are counted in these.
