@@ -66,6 +66,9 @@ EVERY = 2
 APART, FAR_METRES = 5, 1.0
 """Frames this near in time are no references of each other; a distance that rules one out."""
 
+HELD = 1e6
+"""How much more than that a mouth is held which is not to change."""
+
 Painter = Callable[[Conditions], Float[Tensor, "B 3 H W"]]
 
 
@@ -89,13 +92,16 @@ class Sight:
 
 
 def registered(
-    sight: Sight, motion: Motion, paint: Painter, rounds: int = ROUNDS
+    sight: Sight, motion: Motion, paint: Painter, rounds: int = ROUNDS, mouth: bool = True
 ) -> tuple[Float[Tensor, "B U"], Float[Tensor, "B U U"]]:
     """How `B` frames' motion changes to be painted best, or not at all, and how surely: the inverse
     covariance of each frame's change."""
     count = motion.mouth.shape[1] + 6
     change = best = motion.mouth.new_zeros(len(motion), count)
-    sure = torch.eye(count).repeat(len(motion), 1, 1)
+    held = torch.ones(count)
+    if not mouth:
+        held[:-6] = HELD
+    sure = torch.diag(held).repeat(len(motion), 1, 1)
     least, weight = motion.mouth.new_full((len(motion),), torch.inf), None
     for painting in range(rounds + 1):
         here = moved(motion, change)
@@ -111,7 +117,7 @@ def registered(
             for i, before in enumerate(change):
                 face, flow = flow_of(sight, i, here[i : i + 1], view, seen)
                 pair = made[i], sight.image[i]
-                after, sure[i] = nudged(before, face, flow, *pair, weight[i, 0])
+                after, sure[i] = nudged(before, face, flow, *pair, weight[i, 0], held)
                 nudges.append(after)
             change = torch.stack(nudges)
     return best, sure
@@ -159,6 +165,7 @@ def nudged(
     made: Float[Tensor, "3 H W"],
     true: Float[Tensor, "3 H W"],
     weight: Float[Tensor, "H W"],
+    held: Float[Tensor, "U"],
 ) -> tuple[Float[Tensor, "U"], Float[Tensor, "U U"]]:
     """The change after `before` that brings the painting onto the picture, and how surely.
 
@@ -190,8 +197,8 @@ def nudged(
         mixed = across.T @ (down * xy)
         normal = across.T @ (across * xx) + mixed + mixed.T + down.T @ (down * yy)
         pull = across.T @ (trust * (x * error).sum(1)) + down.T @ (trust * (y * error).sum(1))
-        normal += torch.eye(len(change))
-        change = change - torch.linalg.solve(normal, pull + change)
+        normal += torch.diag(held)
+        change = change - torch.linalg.solve(normal, pull + held * change)
     return change.to(before), normal
 
 
@@ -217,6 +224,7 @@ def registered_track(
     numbers: Int[Tensor, "T"] | None = None,
     every: int = EVERY,
     rounds: int = ROUNDS,
+    mouth: bool = True,
 ) -> Track:
     """A track with the motion of its valid frames registered to what the person paints.
 
@@ -238,7 +246,7 @@ def registered_track(
     wanted = torch.zeros_like(track.valid)
     wanted[torch.nonzero(track.valid).flatten()[::every]] = True
     count = tracked.mouth.shape[1] + 6
-    change, sure = torch.zeros(len(track), count), torch.eye(count).repeat(len(track), 1, 1)
+    change, sure = torch.zeros(len(track), count), torch.zeros(len(track), count, count)
     for batch in batches(frames):
         for shot, group in by_shot(batch, replace(track, valid=wanted)).items():
             at = torch.tensor([i for i, _ in group])
@@ -253,7 +261,9 @@ def registered_track(
                 sweep,
                 grades[shot],
             )
-            better, sure[at] = registered(sight, tracked[here], quick(person, copying), rounds)
+            better, sure[at] = registered(
+                sight, tracked[here], quick(person, copying), rounds, mouth
+            )
             change[at] = better.float().cpu()
     change, sure = (between(values, wanted, track.shot) for values in (change, sure))
     return replace(track, motion=settled(track, change, sure))
