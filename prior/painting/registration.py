@@ -242,7 +242,7 @@ def registered_track(
         distance = distance + near * FAR_METRES
     chosen = choose_references(distance, SHOWN).to(device)
     sweep = sweep_covering(track.motion.mouth)
-    windows = [shot_window(person, track, tracked, shot, sweep) for shot in range(len(track.crops))]
+    windows = [shot_window(person, track, tracked, shot) for shot in range(len(track.crops))]
     wanted = torch.zeros_like(track.valid)
     wanted[torch.nonzero(track.valid).flatten()[::every]] = True
     count = tracked.mouth.shape[1] + 6
