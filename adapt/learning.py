@@ -21,8 +21,8 @@ from core.serial import Schema, load_tensors, save_tensors
 from face3d.morphable import MorphableModel
 from face3d.track import Track
 from prior.painting.person import Person
-from prior.painting.registration import registered_track
 from prior.painting.renderer import RendererPrior
+from prior.painting.track_registration import FOOTAGE, registered_track
 
 SKETCH = Schema("sketch", 1)
 
@@ -149,7 +149,7 @@ def _registered(
     light = None if base is None else base.skin
     grades = grades_of(course.takes, course.tracks, school.model, light)
     valid = sum(int(track.valid.sum()) for track in course.tracks)
-    every = max(1, round(valid / REGISTERED_FRAMES))
+    how = replace(FOOTAGE, every=max(1, round(valid / REGISTERED_FRAMES)))
     result = []
     for take, track, grade, first in zip(
         course.takes, course.tracks, grades, first_numbers(course.takes), strict=True
@@ -157,9 +157,7 @@ def _registered(
         frames = reported(take.clip.frames(take.frames), school.reporter, "register", len(track))
         numbers = None if base else first + track.start + torch.arange(len(track))
         lights = (on_device(grade, school.device),) * len(track.crops)
-        result.append(
-            registered_track(person, frames, track, lights, numbers=numbers, every=every, rounds=1)
-        )
+        result.append(registered_track(person, frames, track, lights, how, numbers=numbers))
     for path, track in zip(kept or [], result, strict=bool(kept)):
         track.save(path)
     return tuple(result)

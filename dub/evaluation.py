@@ -36,8 +36,8 @@ from prior.motion.alignment import measured_lag
 from prior.motion.expression import load_driver
 from prior.painting.grade import plate_grades
 from prior.painting.person import Person
-from prior.painting.registration import registered_track
 from prior.painting.renderer import RendererPrior, default_prior, untrained
+from prior.painting.track_registration import REENACTED, SPOKEN, Registration, registered_track
 
 CROP = "face crop in which the face is 192 pixels high; windows around the lower face"
 
@@ -71,11 +71,12 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
     grades = plate_grades(model, person.identity, person.skin, clip, track)
     plain = track
 
-    def placed(person: Person, copying: bool = False) -> Track:
+    def placed(person: Person, how: Registration, copying: bool = False) -> Track:
         frames = reported(clip.frames(job.frames), reporter, "register", len(plain))
-        return registered_track(person, frames, plain, grades, copying)
+        return registered_track(person, frames, plain, grades, how, copying)
 
-    track = placed(person)
+    spoken = placed(person, SPOKEN)
+    track = placed(person, REENACTED) if job.driver == "tracked" else spoken
     tracked_at = monotonic()
     late = 0.0
     if sound is not None and isinstance(job.driver, str):
@@ -88,15 +89,15 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
     truth = isinstance(job.driver, str)
     systems: dict[str, Iterator[Frame]] = {
         "redub": reenacted(person, clip, driven, grades),
-        "silent": reenacted(person, clip, silenced(track, actor.style), grades),
+        "silent": reenacted(person, clip, silenced(spoken, actor.style), grades),
     }
     if truth:
         # The plate's own motion lies, for each system, where that system's painting fits best.
         reenacts = job.driver == "tracked"
-        nearest = placed(person, copying=True) if reenacts else driven
+        nearest = placed(person, REENACTED, copying=True) if reenacts else driven
         systems["nearest_frame"] = reenacted(person, clip, nearest, grades, copying=True)
         if (other := unlearned(job.actor)) is not None:
-            own = placed(other) if reenacts else driven
+            own = placed(other, REENACTED) if reenacts else driven
             systems["no_prior"] = reenacted(other, clip, own, grades)
     else:
         systems["original_frame"] = clip.frames(job.frames)

@@ -44,8 +44,8 @@ from prior.motion.generator import load_generator, style_of
 from prior.painting.composite import pasted
 from prior.painting.grade import Grade, plate_grades
 from prior.painting.person import Person, paint
-from prior.painting.registration import registered_track
 from prior.painting.renderer import default_prior
+from prior.painting.track_registration import REENACTED, SPOKEN, registered_track
 from prior.weights import own_weights
 from render.engine import accelerated, best_engine
 
@@ -118,7 +118,8 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> list[dict[str, Any]]:
     began = monotonic()
     if job.quality == "final":
         seen = reported(ahead(clip.frames(frames)), reporter, "register", len(frames))
-        track = registered_track(person, seen, track, lights)
+        how = REENACTED if speech is None else SPOKEN
+        track = registered_track(person, seen, track, lights, how)
     registering = monotonic() - began
     warnings = [] if speech is None else length_warnings(speech, len(frames) / float(clip.fps))
     warnings += light_warnings(job.plate, grades)

@@ -44,8 +44,8 @@ from face3d.track import Track
 from media.clip import Clip
 from prior.motion.expression import load_driver
 from prior.painting.grade import plate_grades
-from prior.painting.registration import registered_track
 from prior.painting.renderer import RendererPrior, default_prior, untrained
+from prior.painting.track_registration import registered_track
 from prior.training.train_renderer import RendererTraining
 
 SEEDS = (0, 1, 2)
@@ -194,7 +194,7 @@ def _judged(trial: Trial, actor: Actor, clip: Clip, track: Track) -> tuple[Shot,
     person = filed(actor.person(face_model(variant), trial.prior()), variant)
     grades = plate_grades(person.model, person.identity, person.skin, clip, track)
     frames = range(track.start, track.start + len(track))
-    placed = registered_track(person, clip.frames(frames), track, grades, variant.copying)
+    placed = registered_track(person, clip.frames(frames), track, grades, copying=variant.copying)
     systems = {"made": reenacted(person, clip, placed, grades, variant.copying)}
     shot = collect(clip.frames(frames), track, person.model, systems)
     return shot, figures(shot, "made", clip.fps, None)

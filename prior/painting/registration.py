@@ -6,8 +6,8 @@ against the picture, and head and mouth take Gauss-Newton steps (Lucas and Kanad
 mean of both pictures' slopes) that move the painting onto it; then it is painted anew.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,31 +16,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from core.camera import Camera, pixel_positions
-from core.device import bfloat16_pays, on_device
-from face3d.mask import sweep_covering, swept_mask
 from face3d.morphable import MorphableModel
-from face3d.motion import smoothness
-from face3d.solve import Fit, smooth_step
-from face3d.track import Identity, Motion, Track, camera_vertices
+from face3d.track import Identity, Motion, camera_vertices
 from face3d.view import View, look
-from media.frame import Frame
-from prior.painting.bank import ReferenceBank, choose_references, distances
+from prior.painting.bank import ReferenceBank
 from prior.painting.conditions import Conditions, assembled
-from prior.painting.grade import Grade
-from prior.painting.person import (
-    SHOWN,
-    Person,
-    batches,
-    by_shot,
-    cut_out,
-    painted,
-    shot_window,
-)
-from prior.painting.window import Window
 from prior.training.losses import attention, weighted_l1
-
-ROUNDS = 2
-"""Paintings that are moved, each painted where the one before led."""
 
 BLURS = (2.0, 1.5, 1.0)
 """Pixels that picture and painting are softened by, step after step."""
@@ -59,12 +40,6 @@ MOUTH_ERROR, TURN_ERROR, SHIFT_ERROR = 0.3, 0.007, 0.003
 
 Changes are counted in these.
 """
-
-EVERY = 2
-"""Frames of a plate from one that is painted to the next: what a track errs by changes slowly."""
-
-APART, FAR_METRES = 5, 1.0
-"""Frames this near in time are no references of each other; a distance that rules one out."""
 
 HELD = 1e6
 """How much more than that a mouth is held which is not to change."""
@@ -92,7 +67,7 @@ class Sight:
 
 
 def registered(
-    sight: Sight, motion: Motion, paint: Painter, rounds: int = ROUNDS, mouth: bool = True
+    sight: Sight, motion: Motion, paint: Painter, rounds: int, mouth: bool = True
 ) -> tuple[Float[Tensor, "B U"], Float[Tensor, "B U U"]]:
     """How `B` frames' motion changes to be painted best, or not at all, and how surely: the inverse
     covariance of each frame's change."""
@@ -213,126 +188,3 @@ def sampled(
     """Colours between pixels; beyond the border those of the border."""
     mode = cv2.BORDER_REPLICATE
     return cv2.remap(picture, column, row, cv2.INTER_LINEAR, borderMode=mode)[:, 0]
-
-
-def registered_track(
-    person: Person,
-    frames: Iterator[Frame],
-    track: Track,
-    grades: tuple[Grade | None, ...],
-    copying: bool = False,
-    numbers: Int[Tensor, "T"] | None = None,
-    every: int = EVERY,
-    rounds: int = ROUNDS,
-    mouth: bool = True,
-) -> Track:
-    """A track with the motion of its valid frames registered to what the person paints.
-
-    `frames` are those of the track, in order; `grades` and `copying` as in `paint`. Footage that
-    the person was learned from is told by its `numbers` in the bank: no frame is painted by itself
-    or its neighbours. Of the valid frames each `every`th is painted; the others change as those
-    around them.
-    Memory does not grow with the shot, but for one matrix a frame.
-    """
-    device = person.model.mean.device
-    tracked = on_device(track.motion, device)
-    distance = distances(person.model, person.bank, tracked)
-    if numbers is not None:
-        near = (numbers.to(device)[:, None] - person.bank.frame.to(device)[None]).abs() < APART
-        distance = distance + near * FAR_METRES
-    chosen = choose_references(distance, SHOWN).to(device)
-    sweep = sweep_covering(track.motion.mouth)
-    windows = [shot_window(person, track, tracked, shot) for shot in range(len(track.crops))]
-    wanted = torch.zeros_like(track.valid)
-    wanted[torch.nonzero(track.valid).flatten()[::every]] = True
-    count = tracked.mouth.shape[1] + 6
-    change, sure = torch.zeros(len(track), count), torch.zeros(len(track), count, count)
-    for batch in batches(frames):
-        for shot, group in by_shot(batch, replace(track, valid=wanted)).items():
-            at = torch.tensor([i for i, _ in group])
-            here = at.to(device)
-            sight = sight_of(
-                person,
-                group,
-                track,
-                tracked[here],
-                chosen[here],
-                windows[shot],
-                sweep,
-                grades[shot],
-            )
-            better, sure[at] = registered(
-                sight, tracked[here], quick(person, copying), rounds, mouth
-            )
-            change[at] = better.float().cpu()
-    change, sure = (between(values, wanted, track.shot) for values in (change, sure))
-    return replace(track, motion=settled(track, change, sure))
-
-
-def quick(person: Person, copying: bool) -> Painter:
-    """How the person paints, in bfloat16 where the device is faster at that."""
-    kind = person.model.mean.device.type
-
-    def paint(seen: Conditions) -> Float[Tensor, "B 3 H W"]:
-        with torch.autocast(kind, torch.bfloat16, enabled=bfloat16_pays(kind)):
-            return painted(person, seen, copying).float()
-
-    return paint
-
-
-def between(
-    values: Float[Tensor, "T *rest"], known: Bool[Tensor, "T"], shot: Int[Tensor, "T"]
-) -> Float[Tensor, "T *rest"]:
-    """Values of frames where they are not known: from the known ones around them in their shot."""
-    result = values.clone()
-    for one in shot.unique():
-        inside = torch.nonzero(shot == one).flatten()
-        at = inside[known[inside]]
-        if not len(at):
-            continue
-        later = torch.searchsorted(at, inside).clamp(0, len(at) - 1)
-        before = at[(later - (at[later] > inside).long()).clamp_min(0)]
-        after = at[later]
-        share = ((inside - before) / (after - before).clamp_min(1)).clamp(0, 1)
-        share = share.view(-1, *[1] * (values.dim() - 1)).to(values.dtype)
-        result[inside] = torch.lerp(values[before], values[after], share)
-    return result
-
-
-def settled(track: Track, change: Float[Tensor, "T U"], sure: Float[Tensor, "T U U"]) -> Motion:
-    """The changed motion, giving way to how heads move between frames where a frame is not sure.
-
-    Each frame's optimum is linearised: only the smoothness pulls there.
-    """
-    motion = moved(track.motion, change)
-    mouth, upper = motion.mouth.shape[1], motion.upper.shape[1]
-    distance = SHIFT_ERROR * motion.translation[:, 2:].abs()
-    turn, shift = torch.full_like(distance, TURN_ERROR), distance
-    unit = torch.cat([turn.expand(-1, 3), shift.expand(-1, 3)], 1).double()
-    unit = torch.cat([unit, torch.full((len(unit), mouth), MOUTH_ERROR).double()], 1)
-    order = [*range(mouth, mouth + 6), *range(mouth)]  # pose first, as the solver has it
-    size = mouth + 6 + upper
-    blocks = 1e9 * torch.eye(size).double().repeat(len(motion), 1, 1)  # the upper face stays
-    known = sure.double()[:, order][:, :, order] / unit[:, :, None] / unit[:, None]
-    blocks[:, : mouth + 6, : mouth + 6] = known
-    smooth = smoothness(Fit(track.camera, track.identity, motion), track.fps)
-    linked = np.concatenate([[False], (track.shot[1:] == track.shot[:-1]).numpy()])
-    return smooth_step(motion, blocks, blocks.new_zeros(len(motion), size), smooth, linked)
-
-
-def sight_of(
-    person: Person,
-    group: list[tuple[int, Frame]],
-    track: Track,
-    motion: Motion,
-    chosen: Int[Tensor, "B K"],
-    window: Window,
-    sweep: tuple[float, ...],
-    grade: Grade | None,
-) -> Sight:
-    """Frames of one shot as they are registered, in the person's grade."""
-    image, _, cameras = cut_out(person, group, track, motion, window)
-    if grade is not None:
-        image = grade.to_actor(image, look(person.model, person.identity, motion, cameras).uv)
-    outer = swept_mask(person.model, person.identity, motion, cameras, sweep)[:, None].float()
-    return Sight(person.model, person.identity, person.bank, image, outer, tuple(cameras), chosen)
