@@ -59,7 +59,8 @@ class Actor:
     def person(self, model: MorphableModel, prior: RendererPrior, closely: bool = True) -> Person:
         """The actor ready to render; with the close-ups that large faces get their detail from,
         unless told otherwise."""
-        person = person_of(model, prior, self.weights, self.texture, self.windows, self.skin)
+        windows = replace(self.windows, identity=self.identity)
+        person = person_of(model, prior, self.weights, self.texture, windows, self.skin)
         return person if closely else replace(person, close_ups=())
 
     def as_start(self, prior: RendererPrior) -> RendererPrior:
