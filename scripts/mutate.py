@@ -690,8 +690,26 @@ MUTANTS = (
         "tests/prior/painting/test_person.py",
         ("the old mouth", "on_device(track.motion.with_mouth(mouth), device)",
          "on_device(track.motion, device)"),
-        ("frames without a face", "if track.valid[i]]", "]"),
+        ("frames without a face", "        if track.valid[i]:\n", "        if True:\n"),
         ("the old mouth stays", "grown(old | seen.covered,", "grown(seen.covered,"),
+    ),
+    *of_file(
+        "prior/painting/registration.py",
+        "tests/prior/painting/test_registration.py",
+        ("moved the other way", "column - (across @", "column + (across @"),
+        ("x for y", "sampled(here, *to))", "sampled(here, *to[::-1]))"),
+        ("a worse painting is kept", "(error < least)[:, None]", "(error < torch.inf)[:, None]"),
+        ("a held mouth gives way", "held[:-6] = HELD", "held[:-6] = 1.0"),
+        ("pose in the mouth's units", "MOUTH_ERROR * mouth,", "TURN_ERROR * mouth,"),
+    ),
+    *of_file(
+        "prior/painting/track_registration.py",
+        "tests/prior/painting/test_registration.py",
+        ("a frame is its own reference", "near * FAR_METRES", "0 * near"),
+        ("a bell across cuts", "inside = shot == one", "inside = shot >= 0"),
+        ("nothing before the first", ".clamp_min(0)]", "]"),
+        ("mouth and pose change places", "[*range(mouth, mouth + 6), *range(mouth)]",
+         "[*range(mouth + 6)]"),
     ),
     *of_file(
         "prior/painting/window.py",
@@ -835,6 +853,9 @@ def verdict(folder: Path, mutant: Mutant) -> str:
 
 
 def main(names: Sequence[str]) -> int:
+    if unknown := set(names) - {mutant.name for mutant in MUTANTS}:
+        print(f"no mutant is called {', '.join(sorted(unknown))}; give names that this file lists.")
+        return 2
     mutants = [mutant for mutant in MUTANTS if not names or mutant.name in names]
     files = sorted({mutant.tests for mutant in mutants})
     with tempfile.TemporaryDirectory() as name:
