@@ -1,6 +1,6 @@
 """How good an actor gets with the seconds of footage it is learned from, with prior and without.
 
-    python -m benchmarks.curve --footage FOLDER [--cpu-seconds 20] [--limit N] [-o PAGE]
+    python -m benchmarks.curve --footage FOLDER [--cpu-seconds 40] [--limit N] [-o PAGE]
 
 Runs what is missing, the most telling trials first, and writes the page and its plot after each
 trial; interrupt it any time and start it again. With --limit 0 it only writes what is there.
@@ -31,7 +31,7 @@ class Benchmark:
 
     footage: Path
     """Folder that holds the clips, or has them under clips/."""
-    cpu_seconds: float = 20.0
+    cpu_seconds: float = 40.0
     """Processor time of each actor's learning; tracking and judging are not counted."""
     limit: int | None = None
     """Trials to run at most; all that are missing unless told."""

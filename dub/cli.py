@@ -149,7 +149,8 @@ class Dub(Verb):
     seed: int = 0
     """Seed of the drawn takes; the same one gives the same takes."""
     quality: Literal["draft", "final"] = "final"
-    """`draft` is faster on large faces: they are enlarged without the detail of their close-ups."""
+    """`draft` is faster: the plate's motion stays as it is tracked, and large faces are enlarged
+    without the detail of their close-ups."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the mouth is rendered; tracking stays on the CPU."""
     json: bool = False
@@ -184,7 +185,8 @@ class Reenact(Verb):
     frames: Frames = None
     """Frames to reenact, A:B in seconds (0s:4s), frames (0:100) or timecode (tc:...)."""
     quality: Literal["draft", "final"] = "final"
-    """`draft` is faster on large faces: they are enlarged without the detail of their close-ups."""
+    """`draft` is faster: the plate's motion stays as it is tracked, and large faces are enlarged
+    without the detail of their close-ups."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the mouth is rendered; tracking stays on the CPU."""
     json: bool = False

@@ -31,8 +31,9 @@ COUNTED_FRAMES = 24
 """Frames, spread over the clip, in which faces are counted."""
 
 BATCH = 4
-RENDER_OVERHEAD = 2.0
-"""A painted frame takes about twice what the network alone does: conditions, pasting, encoding."""
+RENDER_OVERHEAD = 4.0
+"""A painted frame takes about twice what the network alone does, for conditions, pasting and
+encoding, and about as much again for being registered."""
 
 ADAPT_SECONDS = 180.0
 
