@@ -37,7 +37,9 @@ from face3d.morphable import default_model
 from media.audio import load_audio
 from media.clip import Clip
 from media.timeline import parse_range
+from prior.painting.grade import plate_grades
 from prior.painting.renderer import default_prior
+from prior.painting.track_registration import SPOKEN, registered_track
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,8 @@ def introduction(job: Benchmark) -> str:
         "# Six clips\n\n"
         f"Each actor is learned from the seconds named, within {job.budget} for everything "
         "(tracking, learning, report) on CPU, and reenacted on seconds it has not seen: the "
-        "plate's own tracked mouth drives, the plate's pictures are the truth. `nearest_frame` "
+        "plate's own tracked mouth drives, registered to what each system paints itself; the "
+        "plate's pictures are the truth. `nearest_frame` "
         "pastes the nearest reference; `no_prior` learns within the same time from the footage "
         "alone. Figures are taken before encoding, in face crops with the face 192 px high; the "
         "first four columns are the lower face.\n\n"
@@ -331,8 +334,11 @@ def dubbed(job: Benchmark, case: Case, sound: Path) -> dict[str, Any]:
     seconds = monotonic() - began
     clip, made = Clip.open(plate), Clip.open(out)
     shot_frames = frames(clip, case.judge)
-    actor, _ = load_actor(job.actor(case))
+    actor, prior = load_actor(job.actor(case))
+    person = actor.person(default_model(), prior)
     track = tracked(clip, shot_frames, actor.identity, Silent())
+    grades = plate_grades(person.model, person.identity, person.skin, clip, track)
+    track = registered_track(person, clip.frames(shot_frames), track, grades, SPOKEN)
     speech = load_audio(sound)
     performance = speaking(track, Said(speech), actor.style.driver(), Direction())
     painted = torch.from_numpy(performance.painted)
