@@ -699,7 +699,7 @@ MUTANTS = (
         ("moved the other way", "column - (across @", "column + (across @"),
         ("x for y", "sampled(here, *to))", "sampled(here, *to[::-1]))"),
         ("a worse painting is kept", "(error < least)[:, None]", "(error < torch.inf)[:, None]"),
-        ("a held mouth gives way", "held[:-6] = HELD", "held[:-6] = 1.0"),
+        ("a held mouth gives way", "held[:-POSE] = HELD", "held[:-POSE] = 1.0"),
         ("pose in the mouth's units", "MOUTH_ERROR * mouth,", "TURN_ERROR * mouth,"),
     ),
     *of_file(
@@ -708,8 +708,8 @@ MUTANTS = (
         ("a frame is its own reference", "near * FAR_METRES", "0 * near"),
         ("a bell across cuts", "inside = shot == one", "inside = shot >= 0"),
         ("nothing before the first", ".clamp_min(0)]", "]"),
-        ("mouth and pose change places", "[*range(mouth, mouth + 6), *range(mouth)]",
-         "[*range(mouth + 6)]"),
+        ("mouth and pose change places", "[*range(mouth, mouth + POSE), *range(mouth)]",
+         "[*range(mouth + POSE)]"),
     ),
     *of_file(
         "prior/painting/window.py",

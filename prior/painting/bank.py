@@ -22,6 +22,9 @@ from render.sampling import sample_image
 HIDDEN_UV = 0.03
 """A reference shows a surface point if the point it shows there lies within this uv distance."""
 
+APART = 5
+"""Frames between a picture and its reference: nearer ones are copies of the answer."""
+
 POSE_METRES = 0.010
 """A radian of head turn counts as this much lip motion (rms) when references are chosen."""
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from core.camera import Camera, pixel_positions
 from face3d.morphable import MorphableModel
+from face3d.solve import POSE
 from face3d.track import Identity, Motion, camera_vertices
 from face3d.view import View, look
 from prior.painting.bank import ReferenceBank
@@ -71,11 +72,11 @@ def registered(
 ) -> tuple[Float[Tensor, "B U"], Float[Tensor, "B U U"]]:
     """How `B` frames' motion changes to be painted best, or not at all, and how surely: the inverse
     covariance of each frame's change."""
-    count = motion.mouth.shape[1] + 6
+    count = motion.mouth.shape[1] + POSE
     change = best = motion.mouth.new_zeros(len(motion), count)
     held = torch.ones(count)
     if not mouth:
-        held[:-6] = HELD
+        held[:-POSE] = HELD
     sure = torch.diag(held).repeat(len(motion), 1, 1)
     least, weight = motion.mouth.new_full((len(motion),), torch.inf), None
     for painting in range(rounds + 1):
@@ -125,7 +126,7 @@ def flow_of(
 
 def vertex_slopes(sight: Sight, motion: Motion, camera: Camera) -> Float[Tensor, "V 2 U"]:
     """How one frame's vertices move, px for a unit of change, by central differences."""
-    step, count = 0.1, motion.mouth.shape[1] + 6
+    step, count = 0.1, motion.mouth.shape[1] + POSE
     change = step * torch.eye(count, dtype=motion.mouth.dtype, device=motion.mouth.device)
     around = Motion(*(value.expand(2 * count, -1) for value in vars(motion).values()))
     around = moved(around, torch.cat([change, -change]))

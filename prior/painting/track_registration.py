@@ -12,11 +12,11 @@ from torch import Tensor
 from core.device import bfloat16_pays, on_device
 from face3d.mask import sweep_covering, swept_mask
 from face3d.motion import joined, smoothness
-from face3d.solve import Fit, smooth_step
+from face3d.solve import POSE, Fit, smooth_step
 from face3d.track import Motion, Track
 from face3d.view import look
 from media.frame import Frame
-from prior.painting.bank import choose_references, distances
+from prior.painting.bank import APART, choose_references, distances
 from prior.painting.conditions import Conditions
 from prior.painting.grade import Grade
 from prior.painting.person import (
@@ -62,8 +62,8 @@ SPOKEN = Registration(rounds=1, mouth=False, steady_seconds=0.2)
 """A plate whose mouth is to say something else. Head and mouth make up for each other, so the
 head is placed with the mouth as it was tracked, and too steadily to tell what that said."""
 
-APART, FAR_METRES = 5, 1.0
-"""Frames this near in time are no references of each other; a distance that rules one out."""
+FAR_METRES = 1.0
+"""A distance that rules a reference out, and that a path through time can still count with."""
 
 RUN, ROOM = 500, 24
 """Frames settled at once, and how many around them are looked at."""
@@ -95,7 +95,7 @@ def registered_track(
     windows = [shot_window(person, track, tracked, shot) for shot in range(len(track.crops))]
     wanted = torch.zeros_like(track.valid)
     wanted[torch.nonzero(track.valid).flatten()[:: how.every]] = True
-    count, paint = tracked.mouth.shape[1] + 6, quick(person, copying)
+    count, paint = tracked.mouth.shape[1] + POSE, quick(person, copying)
     change, sure = torch.zeros(len(track), count), torch.zeros(len(track), count, count)
     for batch in batches(frames):
         for shot, group in by_shot(batch, replace(track, valid=wanted)).items():
@@ -165,14 +165,14 @@ def settled(track: Track, change: Float[Tensor, "T U"], sure: Float[Tensor, "T U
     shift = SHIFT_ERROR * motion.translation[:, 2:].abs()
     parts = (torch.full_like(shift, TURN_ERROR), shift, torch.full_like(shift, MOUTH_ERROR))
     unit = torch.cat([p.expand(-1, n) for p, n in zip(parts, (3, 3, mouth), strict=True)], 1)
-    order = [*range(mouth, mouth + 6), *range(mouth)]  # the solver has the pose first
+    order = [*range(mouth, mouth + POSE), *range(mouth)]  # the solver has the pose first
     known = sure.double()[:, order][:, :, order] / unit.double()[:, :, None] / unit[:, None]
     smooth = smoothness(Fit(track.camera, track.identity, motion), track.fps)
     linked = np.concatenate([[False], (track.shot[1:] == track.shot[:-1]).numpy()])
     runs = []
     for start in range(0, len(motion), RUN):
         low, high = max(0, start - ROOM), min(len(motion), start + RUN + ROOM)
-        blocks, none = known[low:high], known.new_zeros(high - low, mouth + 6)
+        blocks, none = known[low:high], known.new_zeros(high - low, mouth + POSE)
         run = smooth_step(still[low:high], blocks, none, smooth, linked[low:high])
         runs.append(run[start - low : start - low + RUN])
     return replace(joined(runs), upper=motion.upper)

@@ -35,7 +35,7 @@ from face3d.mask import swept_mask
 from face3d.morphable import MorphableModel, default_model
 from face3d.unwrap import filled, unwrap
 from face3d.view import look
-from prior.painting.bank import ReferenceBank, distances
+from prior.painting.bank import APART, ReferenceBank, distances
 from prior.painting.conditions import Conditions, assembled, relit, stacked, tinted
 from prior.painting.grade import Grade, random_grade
 from prior.painting.renderer import RendererPrior
@@ -56,9 +56,6 @@ ALONE = Ranks(0, 1, CPU)
 GRID_STEPS = 500
 FIRST_GRID = 20
 """Steps between two pictures of what training makes, and before the first one."""
-
-APART = 5
-"""Frames between a target and its reference: nearer ones are copies of the answer."""
 
 SHUT_SHARE = 0.4
 """Share of a clip's frames, the least open ones, that an episode of shut mouths knows; as many, the
