@@ -1,17 +1,13 @@
 """What the renderer is shown of a frame: texture lookups, the masked plate, warped references."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from core.camera import Camera
-from face3d.mask import JAW_SWEEP, swept_mask
 from face3d.morphable import MorphableModel
-from face3d.track import Identity, Motion
-from face3d.view import View, look
+from face3d.view import View
 from prior.painting.bank import ReferenceBank, warp_references
 from prior.painting.grade import Grade
 from render.neural_texture import NeuralTexture
@@ -40,28 +36,6 @@ class Conditions:
         return renderer(features, self.plate, masks, self.references)
 
 
-def observe(
-    model: MorphableModel,
-    identity: Identity,
-    motion: Motion,
-    camera: Camera | Sequence[Camera],
-    image: Float[Tensor, "B 3 H W"],
-    bank: ReferenceBank,
-    chosen: Int[Tensor, "B K"],
-    sweep: tuple[float, ...] = JAW_SWEEP,
-    grade: Grade | None = None,
-) -> Conditions:
-    """The conditions of frames whose windows `image` (colours in [−1, 1]) one camera saw, or each
-    its own.
-
-    Of the image only what lies outside the outer mask survives, in the actor's grade.
-    """
-    view = look(model, identity, motion, camera)
-    outer = swept_mask(model, identity, motion, camera, sweep)[:, None].float()
-    image = image if grade is None else grade.to_actor(image, view.uv)
-    return assembled(model, view, outer, image, bank, chosen)
-
-
 def assembled(
     model: MorphableModel,
     view: View,
@@ -70,6 +44,10 @@ def assembled(
     bank: ReferenceBank,
     chosen: Int[Tensor, "B K"],
 ) -> Conditions:
+    """The conditions of frames whose windows `image` a view is of, colours in the actor's grade.
+
+    Of the image only what lies outside the outer mask survives.
+    """
     inner = view.inner[:, None].float() * outer
     return Conditions(
         uv=view.uv,

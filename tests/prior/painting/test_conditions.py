@@ -6,8 +6,9 @@ from painted_head import painted_windows
 
 from face3d.mask import swept_mask
 from face3d.morphable import default_model
+from face3d.view import look
 from prior.painting.bank import ReferenceBank
-from prior.painting.conditions import Conditions, observe, relit, stacked, tinted
+from prior.painting.conditions import Conditions, assembled, relit, stacked, tinted
 from prior.painting.grade import random_grade
 from prior.painting.skin import normal_chart
 from prior.training.corpus import Windows
@@ -23,7 +24,9 @@ def shown(windows: Windows, image: torch.Tensor) -> Conditions:
     bank = ReferenceBank.of(
         MODEL, windows.identity, windows.motion, windows.frame, windows.images, cameras
     )
-    return observe(MODEL, windows.identity, MOTION[:1], cameras[0], image, bank, CHOSEN)
+    view = look(MODEL, windows.identity, MOTION[:1], cameras[0])
+    outer = swept_mask(MODEL, windows.identity, MOTION[:1], cameras[0])[:, None].float()
+    return assembled(MODEL, view, outer, image, bank, CHOSEN)
 
 
 def test_nothing_inside_the_outer_mask_is_seen() -> None:

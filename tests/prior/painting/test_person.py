@@ -10,14 +10,14 @@ import torch
 from moving_head import CAMERA, somebody, speaking
 from painted_head import CROP, painted_windows, picture, texture_at
 
-from face3d.mask import swept_mask
+from face3d.mask import sweep_covering, swept_mask
 from face3d.morphable import default_model
 from face3d.track import Track
 from media.frame import Frame
 from media.pixels import Colour, pixel_format, planes_of_rgb
 from prior.painting.bank import ReferenceBank
 from prior.painting.composite import Painted, pasted
-from prior.painting.person import Person, paint
+from prior.painting.person import Person, paint, shot_window, shown
 from prior.painting.skin import TEXELS, Skin
 from render.deferred import DeferredRenderer, RendererConfig
 from render.neural_texture import NeuralTexture
@@ -52,7 +52,7 @@ def person() -> Person:
     colours = texture_at(torch.stack([u, v])[None])[0]
     texture = NeuralTexture(torch.cat([colours, torch.zeros(13, 128, 128)]))
     return Person(
-        MODEL, WHO, DeferredRenderer(RendererConfig(widths=(8,) * 4)), texture, bank, SKIN
+        MODEL, WHO, DeferredRenderer(RendererConfig(widths=(8, 8, 8, 8))), texture, bank, SKIN
     )
 
 
@@ -66,6 +66,33 @@ def track() -> Track:
         Fraction(25), 50, CAMERA, (CROP, closer), shot, WHO, MOTION, valid, torch.zeros(6),
         torch.ones(6),
     )  # fmt: skip
+
+
+def test_a_new_line_is_painted_without_a_look_at_the_old_mouth(
+    person: Person, track: Track
+) -> None:
+    """Kills conditions made of the plate's own pixels: where a jaw can sweep they may hold
+    anything, and the network is shown the same."""
+    rest = MOTION.with_mouth(0 * MOTION.mouth)
+    sweep = sweep_covering(rest.mouth)
+    chosen = torch.zeros(len(MOTION), 2, dtype=torch.int64)
+    hidden = swept_mask(MODEL, WHO, MOTION[:1], CROP.camera(CAMERA), sweep)[0].numpy()
+    inside = np.zeros((512, 512), bool)
+    inside[CROP.top : CROP.top + CROP.side, CROP.left : CROP.left + CROP.side] = hidden
+    frame, noise = next(frames()), np.random.default_rng(0)
+    planes = tuple(
+        np.where(inside, noise.integers(16, 236, plane.shape), plane).astype(np.uint8)
+        for plane in frame.planes
+    )
+    window = shot_window(person, track, rest, 0)
+    before, after = (
+        shown(person, [(0, one)], track, rest, chosen, window, sweep, None).conditions
+        for one in (frame, replace(frame, planes=planes))
+    )
+    assert not np.array_equal(frame.rgb, replace(frame, planes=planes).rgb)
+    assert float((before.plate != 0).float().mean()) > 0.05
+    for name, value in vars(before).items():
+        assert torch.equal(value, getattr(after, name)), name
 
 
 @pytest.mark.parametrize("copying", [False, True])

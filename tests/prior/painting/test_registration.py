@@ -168,7 +168,7 @@ def person_of(motion: Motion) -> Person:
     cameras = [windows.camera(i) for i in range(len(windows))]
     bank = ReferenceBank.of(MODEL, WHO, motion, windows.frame, windows.images, cameras)
     skin = Skin(torch.zeros(3, TEXELS, TEXELS), torch.zeros(TEXELS, TEXELS, dtype=torch.bool))
-    network = DeferredRenderer(RendererConfig(widths=(8,) * 4))
+    network = DeferredRenderer(RendererConfig(widths=(8, 8, 8, 8)))
     v, u = torch.meshgrid(*[(torch.arange(128) + 0.5) / 128] * 2, indexing="ij")
     texture = torch.cat([texture_at(torch.stack([u, v])[None])[0], torch.zeros(13, 128, 128)])
     return Person(MODEL, WHO, network, NeuralTexture(texture), bank, skin)
