@@ -73,6 +73,7 @@ def examine() -> dict[str, Any]:
         ("codecs", {"av"}, codecs),
         ("weights", {"torch", "av", "librosa", "scipy", "soxr", "pocketsphinx"}, weights),
         ("face_models", {"torch", "mediapipe", "scipy", "cv2"}, face_models),
+        ("perception", {"torch"}, perception),
         ("exports", {"torch", "mediapipe", "scipy", "cv2"}, exports),
     ):
         if not any(libraries[library]["reason"] for library in needs):
@@ -209,6 +210,13 @@ def exports() -> dict[str, str]:
     return found
 
 
+def perception() -> dict[str, str]:
+    """Networks of the user's that judge pictures, or why there are none."""
+    from prior.perception import survey
+
+    return survey()
+
+
 def memory_mb() -> dict[str, int] | None:
     """Memory of the machine and what is free of it; None where the system does not tell."""
     try:
@@ -232,6 +240,7 @@ def printed(found: Mapping[str, Any]) -> str:
         lines += [f"{kind:<12} {shown}"]
     lines += _block("weights", found.get("weights", {}))
     lines += _block("face models", found.get("face_models", {}))
+    lines += _block("perception", found.get("perception", {}))
     lines += _block("exports", found.get("exports", {}))
     lines += [
         f"{name:<12} {state['version']}, {state['for']}"

@@ -17,6 +17,7 @@ from evaluate.metrics.grain import grain_ratios
 from evaluate.metrics.lips import leak_share, lmd_px256, mouth_opening, opening_corr
 from evaluate.metrics.lips import opening_mae_px256 as opening_mae
 from evaluate.metrics.open_mouth import mouth_inside, teeth_show
+from evaluate.metrics.perceptual import lpips_inside, lpips_maps
 from evaluate.metrics.picture import PictureCurves, box_mask, mouth_box, score_pictures
 from evaluate.metrics.sync import measure_sync
 from evaluate.metrics.temporal import flicker_ratio, outside_max_diff, seam_ratio
@@ -136,12 +137,17 @@ def figures(shot: Shot, name: str, fps: Any, sound: Audio | None) -> dict[str, A
     inside = mouth_inside(theirs - corner, *true.shape[1:3])
     teeth = known & teeth_show(true, inside, boxes)
     own = mean_scores(seen.own_pixels) if seen.own_pixels else {}
+    maps = lpips_maps(made, true)
+
+    def scores(mask: np.ndarray, frames: Bool[np.ndarray, " T"]) -> dict[str, float]:
+        looks = {} if maps is None else {"lpips": lpips_inside(maps, mask, frames)}
+        return asdict(score_pictures(made, true, mask, frames)) | looks
+
     return {
         "frames": int(valid.sum()),
-        "lower_face": asdict(score_pictures(made, true, shot.outer, valid)),
-        "mouth": asdict(score_pictures(made, true, boxes, known)),
-        "open_mouth": asdict(score_pictures(made, true, inside, teeth))
-        | {"frames_with_teeth": int(teeth.sum())},
+        "lower_face": scores(shot.outer, valid),
+        "mouth": scores(boxes, known),
+        "open_mouth": scores(inside, teeth) | {"frames_with_teeth": int(teeth.sum())},
         **{f"{area}_own_pixels": asdict(scores) for area, scores in own.items()},
         "landmarks": {
             "lmd_px256": lmd_px256(ours[known], theirs[known], CROP_PIXELS),

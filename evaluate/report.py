@@ -39,6 +39,7 @@ METRICS = {
     "psnr": Metric("PSNR, dB", 2, "higher", math.inf),
     "ssim": Metric("SSIM", 4, "higher", 1.0),
     "gmsd": Metric("GMSD", 4, "lower", 0.0),
+    "lpips": Metric("LPIPS", 4, "lower", 0.0),
     "sharpness_ratio": Metric("Sharpness", 3, "near 1", 1.0),
     "lmd_px256": Metric("Landmark distance, px256", 2, "lower", 0.0),
     "opening_corr": Metric("Opening correlation", 3, "higher", 1.0),

@@ -105,6 +105,9 @@ class Train(Verb):
     `torchrun --nproc-per-node N --no-python redub prior train ...`."""
     tensorboard: bool = False
     """Also write the renderer's curves and pictures for TensorBoard (`pip install .[curves]`)."""
+    perceptual: bool = False
+    """Also ask LPIPS, or else bare features of VGG-16, how alike the renderer's pictures look:
+    needs torchvision's VGG-16 weights in torch's cache (`redub doctor` says whether they are)."""
     seed: int = 0
     """Seed of everything random."""
 
@@ -114,6 +117,7 @@ class Train(Verb):
         refuse(self, "encoder", "encoder_layer", to="a corpus of pictures")
         from core.device import resolve_device
         from prior.painting.renderer import RendererPrior
+        from prior.perception import teacher
         from prior.training.curves import Curves
         from prior.training.ranks import joined
         from prior.training.train_renderer import Grid, train_renderer
@@ -121,6 +125,8 @@ class Train(Verb):
         config = self._renderer_config()
         start = RendererPrior.load(self.start) if self.start else None
         with joined(resolve_device(self.device or "auto").torch) as ranks:
+            if config.perceptual:
+                teacher(ranks.device)  # what is missing is told at once
             reporter = self.reporter if ranks.leads else Silent()
             curves = Curves(self.output, self.tensorboard) if ranks.leads else None
             for event in train_renderer(self.corpus, self.output, config, ranks, start):
@@ -134,7 +140,7 @@ class Train(Verb):
         return 0
 
     def _renderer_config(self) -> "RendererTraining":
-        from prior.training.train_renderer import RendererTraining
+        from prior.training.train_renderer import PERCEPTUAL, RendererTraining
 
         if self.budget and self.steps:
             raise UsageError("--budget and --steps are two budgets; give one of them.")
@@ -142,6 +148,8 @@ class Train(Verb):
             if number is not None and number < 1:
                 raise UsageError(f"--{flag} {number} trains nothing; give 1 or more.")
         changes = {"steps": self.steps, "batch": self.batch, "hold": self.hold, "seed": self.seed}
+        if self.perceptual:
+            changes["perceptual"] = PERCEPTUAL
         if self.budget:
             changes["seconds"] = parse_seconds(self.budget)
         return replace(
@@ -149,7 +157,7 @@ class Train(Verb):
         )
 
     def _train_speech(self) -> int:
-        flags = ("start", "budget", "steps", "batch", "hold", "device", "tensorboard")
+        flags = ("start", "budget", "steps", "batch", "hold", "device", "tensorboard", "perceptual")
         refuse(self, *flags, to="a speech corpus, which is trained for a fixed number of steps")
         if self.model != "expression":
             refuse(self, "encoder", "encoder_layer", to=f"--model {self.model}")

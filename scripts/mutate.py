@@ -555,6 +555,22 @@ MUTANTS = (
         ("detail has a place", "mean_box(bands.square(), 9)", "bands.square()"),
         ("finest band alone", "torch.cat([grey - middle, middle - mean_box(grey, 9)], 1)",
          "grey - middle"),
+        ("seen beyond the matte", "judge(made * outer + true * (1 - outer), true)",
+         "judge(made, true)"),
+    ),
+    *of_file(
+        "prior/perception.py",
+        "tests/prior/test_perception.py",
+        ("weights are fetched", "if not path.is_file():", "if False:"),
+        ("judge learns", "make().eval().requires_grad_(False)", "make()"),
+        ("answers of any length", "normalize(x, dim=1).chunk(2)", "x.chunk(2)"),
+        ("AlexNet teaches", 'return lpips("vgg", device)', 'return lpips("alex", device)'),
+    ),
+    *of_file(
+        "evaluate/metrics/perceptual.py",
+        "tests/evaluate/test_perceptual.py",
+        ("colours from 0 to 2", "/ 127.5 - 1", "/ 127.5"),
+        ("every frame counts", " & valid[:, None, None]", ""),
     ),
     *of_file(
         "prior/training/glances.py",

@@ -3,6 +3,8 @@
 Colours are in [−1, 1]; `weight` [B 1 H W] says how much each pixel matters.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -70,6 +72,22 @@ def detail(
         bands = torch.cat([grey - middle, middle - mean_box(grey, 9)], 1)
         amounts.append((mean_box(bands.square(), 9) + 1e-5).sqrt())
     error = (amounts[0] - amounts[1]).abs().sum(1, keepdim=True) * weight
+    return error.flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1.0)
+
+
+def perceived(
+    made: Float[Tensor, "B 3 H W"],
+    true: Float[Tensor, "B 3 H W"],
+    outer: Float[Tensor, "B 1 H W"],
+    weight: Tensor,
+    judge: Callable[[Tensor, Tensor], Tensor],
+) -> Float[Tensor, "B"]:
+    """How different the pictures look to a network (`prior.perception`), over weighted pixels.
+
+    Outside `outer` the truth stands in both: a network looks far around each pixel, and what a dub
+    does not repaint is nobody's error.
+    """
+    error = judge(made * outer + true * (1 - outer), true) * weight
     return error.flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1.0)
 
 

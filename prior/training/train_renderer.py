@@ -41,10 +41,18 @@ from prior.painting.grade import Grade, random_grade
 from prior.painting.renderer import RendererPrior
 from prior.painting.skin import normal_chart
 from prior.painting.texture_start import TextureStart, evidence_of
+from prior.perception import teacher
 from prior.training.checkpoint import SCHEMA as CHECKPOINT
 from prior.training.checkpoint import latest_checkpoint, load_checkpoint, save_together
 from prior.training.corpus import MARGIN, Sample, Windows, with_teeth
-from prior.training.losses import attention, detail, gradient_l1, structural, weighted_l1
+from prior.training.losses import (
+    attention,
+    detail,
+    gradient_l1,
+    perceived,
+    structural,
+    weighted_l1,
+)
 from prior.training.ranks import Ranks
 from prior.training.stream import Library, Place, Stream
 from render.deferred import DeferredRenderer, RendererConfig
@@ -63,6 +71,10 @@ most open ones, are its targets."""
 
 OPEN_CHANCE = 3.0
 """How much more often a frame of the more open half of a clip is drawn for training."""
+
+
+PERCEPTUAL = 0.5
+"""Weight of a network's judgement where it is asked for: papers give LPIPS 0.1 to 1 of an L1's."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,8 @@ class RendererTraining:
     structure: float = 0.25
     detail: float = 0.5
     colour: float = 0.25
+    perceptual: float = 0.0
+    """Weight of a network's judgement, which the user must have (`prior.perception`)."""
     seed: int = 0
     checkpoint_seconds: float = 300.0
 
@@ -406,12 +420,15 @@ def renderer_loss(
     seen: Conditions,
     config: RendererTraining,
 ) -> Float[Tensor, ""]:
-    """L1, edges, structure, detail; the texture's first channels are to be `colours`."""
+    """L1, edges, structure, detail, looks; the texture's first channels are to be `colours`."""
     inside = (seen.uv[:, 1:] > FACE_V).float()
     weight = attention(seen.outer, seen.mouth, config.lips) * (1 + (config.inside - 1) * inside)
     picture = weighted_l1(made, true, weight) + config.gradient * gradient_l1(made, true, weight)
     picture = picture + config.structure * structural(made, true, weight)
     picture = picture + config.detail * detail(made, true, weight)
+    if config.perceptual:
+        seen_alike = perceived(made, true, seen.outer, weight, teacher(made.device))
+        picture = picture + config.perceptual * seen_alike
     colour = weighted_l1(features[:, :COLOURS], colours, seen.inner)
     return (picture + config.colour * colour).mean()
 
@@ -571,6 +588,9 @@ def finished(
         "device": state.past.device.type,
         "seed": state.shared.config.seed,
     }
+    if state.shared.config.perceptual:
+        judge = type(teacher(state.past.device)).__name__
+        about["judged_by"] = f"{judge} of VGG-16 (ImageNet)"
     if prior:
         about["before"] = {k: v for k, v in before.items() if k not in ("people", "clips")}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_vision import install
 from moving_head import joined, speaking, still
 from painted_head import chart_at, painted_windows
 
@@ -274,6 +275,25 @@ def test_the_card_lists_who_was_seen_under_which_rights(corpus: Path, tmp_path: 
     for name in NAMES:
         assert f"| {name}.mov | {name} | signed by {name} |" in page
     assert "windows: 24" in page
+
+
+@pytest.mark.usefixtures("small")
+def test_a_network_may_judge_the_pictures(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills a weight that changes nothing or whose judge is asked at a weight of 0, a judge kept
+    among the weights that are learned, and a card silent about it."""
+    install(monkeypatch, tmp_path)
+    (plain,) = run(corpus, tmp_path / "plain", steps=1)
+    install(monkeypatch, tmp_path, "vgg")
+    (judged,) = run(corpus, tmp_path / "judged", steps=1, perceptual=0.5)
+    assert judged.terms["loss"] > 1.05 * plain.terms["loss"]
+    without, by = (
+        RendererPrior.load(tmp_path / name / "renderer.safetensors") for name in ("plain", "judged")
+    )
+    assert set(by.weights) == set(without.weights)
+    assert "judged_by" not in without.about
+    assert by.about["judged_by"] == "LPIPS of VGG-16 (ImageNet)"
 
 
 @pytest.mark.usefixtures("small")

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from prior.training.losses import attention, detail, gradient_l1, structural, weighted_l1
+from prior.training.losses import (
+    attention,
+    detail,
+    gradient_l1,
+    perceived,
+    structural,
+    weighted_l1,
+)
 
 LOSSES = (weighted_l1, gradient_l1, structural, detail)
 ALL = torch.ones(2, 1, 16, 20)
@@ -107,3 +114,20 @@ def test_detail_is_blind_to_where_it_lies_and_sees_how_much() -> None:
     assert aside < 0.15 * flat
     assert 0.5 * flat < smeared < flat
     assert flat == pytest.approx(0.2 * ((8 / 9) ** 0.5 + (1 / 9 - 1 / 81) ** 0.5), rel=0.05)
+
+
+def test_a_network_sees_the_truth_where_nothing_is_repainted() -> None:
+    """Kills an error outside the matte that reaches inside through a network's wide view, pixels
+    that weigh alike, and a map whose mean forgets the weights."""
+    true, outer = torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)
+    outer[..., :4] = 1
+    made = true + 0.6
+    weight = outer.clone()
+    weight[..., :2] = 3
+
+    def judge(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return avg_pool2d((a - b).abs().mean(1, keepdim=True), (1, 3), 1, (0, 1))
+
+    # Columns 0 to 3 see 2, 3, 3 and 2 columns of 0.6, of three; the border counts as nothing.
+    expected = (3 * (0.4 + 0.6) + (0.6 + 0.4)) / (3 + 3 + 1 + 1)
+    assert float(perceived(made, true, outer, weight, judge)) == pytest.approx(expected)
