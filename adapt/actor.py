@@ -16,20 +16,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from adapt.speaking_style import SpeakingStyle
 from core.camera import Camera
 from core.errors import InputError
 from core.serial import Schema, check_schema, load_tensors, save_json, save_tensors, unwritable
+from core.size import Size
 from face3d.morphable import MorphableModel
 from face3d.track import Identity, Motion
 from prior.motion.habit import Habit
 from prior.motion.manner import Manner
 from prior.painting.bank import ReferenceBank
-from prior.painting.close_up import CloseUp
+from prior.painting.close_up import CloseUp, from_jpeg, to_jpeg
 from prior.painting.person import Person
 from prior.painting.renderer import RendererPrior
 from prior.painting.skin import Skin
@@ -42,6 +44,10 @@ SCHEMA = Schema("actor", 2)
 PARTS = {
     name: Schema(f"actor-{name}", 2) for name in ("identity", "renderer", "references", "close_ups")
 }
+
+LOSSLESS_BYTES = 11_000_000
+"""Pictures that are kept as they are: 140 light ones. Those of the full size would be 21 MB of the
+30 that an actor may have."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ class Actor:
             folder / "references.safetensors",
             PARTS["references"],
             {
-                "images": windows.images,
+                **packed(windows.images),
                 "corner": windows.corner,
                 "frame": windows.frame,
                 "skin": self.skin.colours,
@@ -157,13 +163,14 @@ class Actor:
             Camera(**{**camera, "centre": tuple(camera["centre"])}) for camera in header["cameras"]
         ]
         windows = Windows(
-            references["images"],
+            unpacked(references),
             references["corner"],
             references["frame"],
             Motion(*(references[f"motion_{name}"] for name in names)),
             who,
             tuple(cameras),
             load_close_ups(folder / "close_ups.safetensors", len(cameras)),
+            prior.config.scale,
         )
         manner, habit = (
             {k.removeprefix(part): v for k, v in identity.items() if k.startswith(part)}
@@ -194,8 +201,8 @@ def person_of(
     bank = ReferenceBank.of(
         model, windows.identity, windows.motion, windows.frame, windows.images, cameras
     )
-    network, neural = renderer.eval(), NeuralTexture(texture)
-    return Person(model, windows.identity, network, neural, bank, skin, windows.close_ups)
+    network, neural, scale = renderer.eval(), NeuralTexture(texture), prior.config.scale
+    return Person(model, windows.identity, network, neural, bank, skin, windows.close_ups, scale)
 
 
 def going_on(
@@ -209,6 +216,27 @@ def going_on(
         colours=texture[:COLOURS],
         features=texture[COLOURS:],
     )
+
+
+def packed(images: UInt8[Tensor, "N 3 H W"]) -> dict[str, Tensor]:
+    """Pictures to be written: as they are up to `LOSSLESS_BYTES`, more of them as JPEG bytes."""
+    if images.nbytes <= LOSSLESS_BYTES:
+        return {"images": images}
+    return {
+        f"jpeg.{i:03d}": torch.frombuffer(
+            bytearray(to_jpeg(image.permute(1, 2, 0).numpy())), dtype=torch.uint8
+        )
+        for i, image in enumerate(images)
+    }
+
+
+def unpacked(tensors: dict[str, Tensor]) -> UInt8[Tensor, "N 3 H W"]:
+    """The pictures that `packed` made tensors of."""
+    if "images" in tensors:
+        return tensors["images"]
+    names = sorted(name for name in tensors if name.startswith("jpeg."))
+    pictures = [from_jpeg(tensors[name].numpy().tobytes()) for name in names]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
 
 
 def save_close_ups(path: Path, close_ups: tuple[CloseUp | None, ...]) -> None:
@@ -263,6 +291,11 @@ def read_about(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read ({error}); adapt the actor again.") from error
     check_schema(path, document, SCHEMA)
     return document
+
+
+def size_of(folder: Path) -> Size:
+    """The size of an actor's renderer. Raises InputError as `read_about` does."""
+    return read_about(folder).get("size", "light")  # actors of older versions are all light
 
 
 def fingerprint(prior: RendererPrior) -> str:

@@ -13,6 +13,7 @@ import tyro
 from core.command import Verb, run_command
 from core.duration import parse_seconds
 from core.errors import InputError, UsageError
+from core.size import Size
 
 BUDGETS = {"draft": 45.0, "final": 180.0}
 """Seconds that adaptation may take, all stages, unless --budget says otherwise."""
@@ -35,6 +36,9 @@ class Adapt(Verb):
     """draft takes 45 seconds, final 3 minutes."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the actor is learned; tracking stays on the CPU."""
+    size: Size | None = None
+    """Of the renderer: light unless told (faces painted 192 pixels high), or full (384), for GPUs
+    and with weights of one's own; an actor that is refined keeps its size."""
     seed: int = 0
     """Seed of everything random."""
     baseline: bool = False
@@ -49,6 +53,7 @@ class Adapt(Verb):
         began = monotonic()
         seconds = parse_seconds(self.budget) if self.budget else BUDGETS[self.quality]
 
+        from adapt.actor import size_of
         from adapt.pipeline import Adaptation, adapt
         from adapt.takes import parse_takes
         from core.device import resolve_device
@@ -62,12 +67,18 @@ class Adapt(Verb):
             raise UsageError(
                 f"--baseline learns without what {self.refine} knows; leave it out with --refine."
             )
+        if self.refine is not None and self.size is not None:
+            raise UsageError(
+                f"--size {self.size} cannot change the size of {self.refine}; leave it out with "
+                "--refine."
+            )
+        size = self.size or ("light" if self.refine is None else size_of(self.refine))
         folder = self.output or self.refine or takes[0].clip.path.with_suffix(".actor")
         jobs = [(True, folder), (False, without_prior(folder))][: 1 + self.baseline]
         for _, into in jobs:
             check_folder(into)
         for prior, into in jobs:
-            job = Adaptation(takes, seconds, self.seed, prior, device, self.refine, began)
+            job = Adaptation(takes, seconds, self.seed, prior, device, self.refine, size, began)
             try:
                 adapt(job, into, self.reporter)
             except InputError:

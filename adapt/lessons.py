@@ -19,14 +19,15 @@ from face3d.morphable import MorphableModel
 from face3d.track import Track
 from prior.painting.bank import POSE_METRES, lip_positions
 from prior.painting.skin import Skin, skin_of
-from prior.training.corpus import MARGIN, Windows, with_teeth
+from prior.training.corpus import Windows, with_teeth
 from prior.training.train_renderer import TrainingClip, training_clip
 
 FIT_FRAMES = 400
 """Frames learned from at most, spread over the footage: more would only cost memory."""
 
 REFERENCES = 140
-"""Reference frames kept in an actor: 76 kB each, the widest variety of mouths and poses."""
+"""Reference frames kept in an actor: 76 kB each, the widest variety of mouths and poses. Of a finer
+size fewer, as each is larger."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,10 @@ def prepare_lessons(
     tracks: Sequence[Track],
     model: MorphableModel,
     base: Actor | None = None,
+    scale: int = 1,
 ) -> Lessons:
-    """Lessons of takes tracked with one identity, in the light of `base` or else the first take's.
+    """Lessons of takes tracked with one identity, in the light of `base` or else the first take's,
+    from crops so many times as fine as the tracks'.
 
     Raises InputError where the first take shows less than a second of the face.
     """
@@ -55,13 +58,13 @@ def prepare_lessons(
     learned = spread_frames([split.fit, *usable[1:]], FIT_FRAMES)
     name = take.clip.path.stem
     light = None if base is None else base.skin
-    windows = gathered(takes, tracks, model, learned, light)
+    windows = gathered(takes, tracks, model, learned, light, scale)
     if base is None:
         windows = with_teeth(windows, model)
     else:
         windows = joined([widened(base.windows), after(windows, base.windows)])
     fit = training_clip(windows, model, name)
-    judged = gathered(takes[:1], tracks[:1], model, [split.held_out], light)
+    judged = gathered(takes[:1], tracks[:1], model, [split.held_out], light, scale)
     judged = replace(judged, identity=windows.identity)
     judge = training_clip(judged, model, name)
     own = light or skin_of(model, take.clip, track, split.fit - track.start, hidden=False)
@@ -71,12 +74,13 @@ def prepare_lessons(
 def widened(windows: Windows) -> Windows:
     """Windows with the margin that training shifts in. What was cut off repeats the border: no loss
     looks there."""
+    margin = windows.margin
     rows, columns = (
-        torch.arange(-MARGIN, side + MARGIN).clamp(0, side - 1)
+        torch.arange(-margin, side + margin).clamp(0, side - 1)
         for side in windows.images.shape[-2:]
     )
     images = windows.images[..., rows[:, None], columns]
-    return replace(windows, images=images, corner=windows.corner - MARGIN)
+    return replace(windows, images=images, corner=windows.corner - margin)
 
 
 def after(windows: Windows, earlier: Windows) -> Windows:
@@ -98,10 +102,10 @@ def kept_references(windows: Windows, model: MorphableModel) -> Windows:
     feature = torch.cat(
         [lip_positions(model, windows.motion.mouth), POSE_METRES * windows.motion.rotation], 1
     )
-    pick = farthest_points(feature, REFERENCES)
-    kept, inner = windows[pick.tolist()], slice(MARGIN, -MARGIN)
+    pick = farthest_points(feature, REFERENCES // windows.scale)
+    kept, inner = windows[pick.tolist()], slice(windows.margin, -windows.margin)
     images = kept.images[..., inner, inner].contiguous()
-    return replace(kept, images=images, corner=kept.corner + MARGIN)
+    return replace(kept, images=images, corner=kept.corner + windows.margin)
 
 
 def farthest_points(points: Float[Tensor, "N D"], count: int) -> Int[Tensor, " K"]:

@@ -5,7 +5,7 @@ interrupted run go on.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
@@ -24,7 +24,6 @@ from prior.painting.bank import choose_references, distances
 from prior.painting.conditions import Conditions, assembled, stacked
 from prior.painting.renderer import RendererPrior
 from prior.training.checkpoint import load_checkpoint, save_checkpoint
-from prior.training.corpus import MARGIN
 from prior.training.glances import Glances
 from prior.training.losses import attention, weighted_l1
 from prior.training.train_renderer import RendererTraining, TrainingClip, painted, renderer_loss
@@ -83,10 +82,10 @@ def held_out_conditions(
     chosen = choose_references(distances(model, fit.bank, windows.motion), 2)
     pick = np.unique(np.linspace(0, len(windows) - 1, min(limit, len(windows))).astype(int))
     parts, truth = [], []
-    inner = slice(MARGIN, -MARGIN)
+    inner = slice(windows.margin, -windows.margin)
     for i in pick.tolist():
         image = windows.images[i : i + 1, :, inner, inner].float() / 127.5 - 1
-        camera = windows.camera(i, margin=MARGIN)
+        camera = windows.camera(i, margin=windows.margin)
         view = look(model, windows.identity, windows.motion[i : i + 1], camera)
         outer = held_out.outer[i : i + 1, None, inner, inner].float()
         parts.append(assembled(model, view, outer, image, fit.bank, chosen[i : i + 1]))
@@ -111,7 +110,7 @@ def personalise(
     generator = torch.Generator().manual_seed(config.seed)
     state = Personal(prior, fit).to(device)
     fit, judged, model = fit.to(device), on_device(judged, device), on_device(model, device)
-    glances = Glances(fit, model)
+    glances, measure = Glances(fit, model), replace(config.loss, renderer=prior.config)
     optimiser = torch.optim.Adam(
         [
             {"params": state.texture.parameters(), "lr": config.texture_rate},
@@ -150,7 +149,7 @@ def personalise(
         true = torch.cat([image for _, image in samples])
         features = state.texture(seen.uv, seen.inner)
         made = painted(state.renderer, seen, features)
-        loss = renderer_loss(made, true, features, true, seen, config.loss)
+        loss = renderer_loss(made, true, features, true, seen, measure)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise DivergedError(f"adaptation diverged at step {step} (loss {value}).")
@@ -182,7 +181,8 @@ def held_out_error(state: Personal, judged: tuple[Conditions, Tensor]) -> float:
     seen, true = judged
     with torch.no_grad():
         made = seen.render(state.renderer, state.texture).clamp(-1, 1)
-    return float(weighted_l1(made, true, attention(seen.outer, seen.mouth, 4.0)).mean()) / 2
+    weight = attention(seen.outer, seen.mouth, 4.0, state.renderer.config.scale)
+    return float(weighted_l1(made, true, weight).mean()) / 2
 
 
 def _copy(state: nn.Module) -> dict[str, Tensor]:

@@ -30,6 +30,7 @@ from core.errors import InputError
 from core.memory import peak_rss_mb
 from core.progress import Reporter
 from core.serial import save_json
+from core.size import Size
 from face3d.models.shelf import OURS, open_face_model
 from face3d.morphable import MorphableModel, default_model
 from face3d.track import Track
@@ -64,6 +65,8 @@ class Adaptation:
     """Where the fine-tuning is computed; tracking stays on the CPU."""
     base: Path | None = None
     """An actor to go on from: its face, light and references stay, the takes are learned on top."""
+    size: Size = "light"
+    """Of the renderer; that of `base`, if there is one."""
     began: float = field(default_factory=monotonic)
     """When the job was asked for, by `monotonic`: the budget counts from there."""
 
@@ -73,7 +76,7 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
 
     Raises InputError for footage without a usable face, DivergedError if learning diverges.
     """
-    prior = default_prior() if job.prior else untrained(job.seed)
+    prior = default_prior(job.size) if job.prior else untrained(job.seed, job.size)
     base = None if job.base is None else Actor.load(job.base, prior)
     ticket = _ticket(job, prior, base and base.about["ticket"])
     if _finished(job, folder, prior, ticket):
@@ -92,7 +95,7 @@ def adapt(job: Adaptation, folder: Path, reporter: Reporter) -> Actor:
         )
 
     def lessons_of(tracks: Sequence[Track]) -> Lessons:
-        return prepare_lessons(takes, tracks, model, base)
+        return prepare_lessons(takes, tracks, model, base, prior.config.scale)
 
     course = Course(takes, tracks, lessons_of(tracks))
     split = course.lessons.split
@@ -241,6 +244,7 @@ def _about(
         "steps": outcome.steps[-1] + before.get("steps", 0),
         "seed": job.seed,
         "with_prior": job.prior,
+        "size": job.size,
         "face_model": open_face_model(OURS).facts,
     }
 

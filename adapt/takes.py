@@ -78,15 +78,18 @@ def gathered(
     model: MorphableModel,
     frames: Sequence[np.ndarray],
     light: Skin | None = None,
+    scale: int = 1,
 ) -> Windows:
     """Windows, with their margin, of each take's `frames` [N], all in the first take's grade, or in
-    that of the skin `light`."""
+    that of the skin `light`; cut from crops so many times as fine as the tracks'."""
     parts = []
     grades, firsts = grades_of(takes, tracks, model, light), first_numbers(takes)
     for take, track, wanted, grade, first in zip(
         takes, tracks, frames, grades, firsts, strict=True
     ):
-        windows = gather_windows(take.clip, track, model, wanted, MARGIN, closely=True)
+        windows = gather_windows(
+            take.clip, track, model, wanted, scale * MARGIN, closely=True, scale=scale
+        )
         if grade is not None:
             windows = regraded(windows, model, grade)
         parts.append(replace(windows, frame=windows.frame + first))
@@ -141,4 +144,5 @@ def joined(parts: Sequence[Windows]) -> Windows:
         parts[0].identity,
         tuple(camera for part in parts for camera in part.crop_cameras),
         tuple(one for part in parts for one in part.close_ups or (None,) * len(part)),
+        parts[0].scale,
     )

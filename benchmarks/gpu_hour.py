@@ -7,8 +7,9 @@
 prior on the bundle's people, adapts to each clip of its test people with that prior and without
 one, in equal time, on the clip's first seconds, and measures the seconds after them. It needs
 torch, numba, OpenCV, safetensors and jaxtyping, neither decoder nor detector nor network. OUT gets
-`renderer.safetensors`, `curves.jsonl`, `grid.png`, `figures.json` and `sheet.png`; the checkpoint
-stays in --work, and a run started again goes on from there.
+`renderer.safetensors` (`renderer_full.safetensors`, of corpora of the full size), `curves.jsonl`,
+`grid.png`, `figures.json` and `sheet.png`; the checkpoint stays in --work, and a run started again
+goes on from there.
 """
 
 import argparse
@@ -80,7 +81,7 @@ def repacked(corpus: Path, output: Path, share: float, quality: int) -> tuple[in
         coded = decode_sample(files).windows.images[:1].float()
         error.append(float((coded - fewer.windows.images[:1]).square().mean()))
     shard = writer.close()
-    Index(quality, library.index.clips, [shard], {}).save(output)
+    Index(quality, library.index.clips, [shard], {}, library.index.size).save(output)
     return shard.bytes, 10 * float(np.log10(255**2 / np.mean(error)))
 
 
@@ -91,14 +92,18 @@ def run(
     sys.path.append(str(bundle / "site"))  # last: an installed detector is preferred
     from core.device import resolve_device
     from core.progress import Console
-    from prior.painting.renderer import RendererPrior, untrained
+    from prior.painting.renderer import RendererPrior, stem_of, untrained
     from prior.training.curves import Curves
     from prior.training.ranks import Ranks
+    from prior.training.shards import Index
     from prior.training.train_renderer import Grid, RendererTraining, train_renderer
+    from render.deferred import RENDERERS
 
     chosen, reporter = resolve_device(device), Console()
     reporter.say(f"device {chosen.torch}: {chosen.reason}")
-    config = RendererTraining(seconds=60 * minutes, batch=batch)
+    size = Index.load(bundle / "train").size
+    weights = f"{stem_of(size)}.safetensors"
+    config = RendererTraining(seconds=60 * minutes, batch=batch, renderer=RENDERERS[size])
     curves, begin, steps = Curves(work), monotonic(), 0
     for event in train_renderer(bundle / "train", work, config, Ranks(0, 1, chosen.torch)):
         curves.add(event)
@@ -107,10 +112,10 @@ def run(
             steps += 1
     curves.close()
     output.mkdir(parents=True, exist_ok=True)
-    for name in ("renderer.safetensors", "curves.jsonl", "grid.png"):
+    for name in (weights, "curves.jsonl", "grid.png"):
         if (work / name).exists():
             shutil.copy(work / name, output / name)
-    trained = RendererPrior.load(work / "renderer.safetensors")
+    trained = RendererPrior.load(work / weights)
     seconds = monotonic() - begin
     figures: dict = {
         "device": f"{chosen.torch} ({chosen.reason})",
@@ -118,7 +123,7 @@ def run(
                      "steps": trained.about["steps"]},
         "adapt_seconds": adapt, "fit_seconds": FIT_SECONDS, "clips": {},
     }  # fmt: skip
-    priors = {"prior": trained, "no_prior": untrained(0)}
+    priors = {"prior": trained, "no_prior": untrained(0, size)}
     rows = []
     for key, sample in test_samples(bundle / "test"):
         scores, row = judged(sample, priors, chosen.torch, adapt, work)

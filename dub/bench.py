@@ -35,7 +35,7 @@ from prior.painting.bank import choose_references, distances
 from prior.painting.composite import pasted
 from prior.painting.conditions import Conditions
 from prior.painting.person import BATCH, Person, paint, shot_window, shown
-from prior.painting.renderer import default_prior
+from prior.painting.renderer import RendererPrior, default_prior
 from prior.painting.skin import skin_of
 from prior.training.corpus import gather_windows
 from prior.training.train_renderer import training_clip
@@ -65,7 +65,7 @@ def bench(path: Path | None, repeats: int, reporter: Reporter) -> dict[str, Any]
     count = min(FRAMES, len(clip))
     frames = stages.timed("decode", count, lambda: _decoded(clip, count))
     track = track[:count]
-    person = person_of(clip, track, model)
+    person = person_of(clip, track, model, default_prior())
     conditions = stages.timed("conditions", count, lambda: conditions_of(person, frames, track))
     stages.timed("network", count, lambda: rendered(person, conditions))
     painted = list(paint(person, iter(frames), track, track.motion.mouth, (None,)))
@@ -147,15 +147,15 @@ def _refined(clip: Clip, seen: Sighting, track: Track, model: MorphableModel) ->
     return refined(clip, track, Observed(seen.landmarks, sigma), model, focal, config.refinement)
 
 
-def person_of(clip: Clip, track: Track, model: MorphableModel) -> Person:
+def person_of(clip: Clip, track: Track, model: MorphableModel, prior: RendererPrior) -> Person:
     """The prior showing this clip's face, its own frames as references."""
-    prior = default_prior()
-    windows = gather_windows(clip, track, model, np.flatnonzero(track.valid.numpy()))
+    scale, frames = prior.config.scale, np.flatnonzero(track.valid.numpy())
+    windows = gather_windows(clip, track, model, frames, scale=scale)
     known = training_clip(windows, model, clip.path.stem)
     texture = prior.texture(known.colours, known.seen).eval()
-    skin = skin_of(model, clip, track, np.flatnonzero(track.valid.numpy()), hidden=False)
+    skin = skin_of(model, clip, track, frames, hidden=False)
     renderer = prior.renderer().eval()
-    return Person(model, track.identity, renderer, texture, known.bank, skin)
+    return Person(model, track.identity, renderer, texture, known.bank, skin, scale=scale)
 
 
 def conditions_of(person: Person, frames: list[Frame], track: Track) -> list[Conditions]:

@@ -148,8 +148,10 @@ def weights() -> dict[str, dict[str, Any]]:
 
     ours = "Apache-2.0 (made by redub; the footage it saw: redub prior card)"
     found: dict[str, dict[str, Any]] = {}
+    full = ("full rendering prior", "renderer_full", lambda: default_prior("full"))
     for name, stem, load in (
         ("rendering prior", "renderer", default_prior),
+        *((full,) if own_file("renderer_full.safetensors") else ()),
         ("speech model", "expression", load_driver),
         ("denoiser", "denoiser", load_denoiser),
         ("contact ear", "contact_ear", load_contact_ear),

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from adapt.actor import Actor, read_about
+from adapt.actor import Actor, read_about, size_of
 from adapt.cli import without_prior
 from adapt.report import reenacted, silenced
 from core.memory import peak_rss_mb
@@ -136,8 +136,9 @@ def evaluate_actor(job: Evaluation, reporter: Reporter) -> tuple[Shot, dict[str,
 
 def load_actor(folder: Path) -> tuple[Actor, RendererPrior]:
     """An actor with the prior that it is a difference to."""
-    about = read_about(folder)
-    prior = default_prior() if about.get("with_prior", True) else untrained(about["seed"])
+    about, size = read_about(folder), size_of(folder)
+    learned = about.get("with_prior", True)
+    prior = default_prior(size) if learned else untrained(about["seed"], size)
     return Actor.load(folder, prior), prior
 
 

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from adapt.actor import Actor
+from adapt.actor import Actor, size_of
 from adapt.speaking_style import SpeakingStyle, learn_style
 from core.ahead import ahead
 from core.device import CPU, on_device
@@ -98,7 +98,7 @@ def dub_shot(job: Dubbing, reporter: Reporter) -> list[dict[str, Any]]:
         encoder.silence()  # what cannot be opened is found out before the shot is tracked
     for take in takes:
         check_output(replace(job, output=take_path(job.output, take)))
-    prior = default_prior()
+    prior = default_prior(size_of(job.actor))
     actor = Actor.load(job.actor, prior)
     model = default_model()
     person = actor.person(model, prior, closely=job.quality == "final")

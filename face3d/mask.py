@@ -46,10 +46,12 @@ def swept_mask(
     motion: Motion,
     camera: Camera | Sequence[Camera],
     sweep: tuple[float, ...] = JAW_SWEEP,
+    scale: int = 1,
 ) -> Bool[Tensor, "T H W"]:
     """The outer mask of every frame: depends on head pose and identity, never on the expression.
 
-    All frames in one camera, or each in its own of the same size.
+    All frames in one camera, or each in its own of the same size, of crops so many times as fine as
+    a track's.
     """
     count, size = len(motion), camera if isinstance(camera, Camera) else camera[0]
     mouth = motion.mouth.new_zeros(len(sweep), motion.mouth.shape[1])
@@ -65,7 +67,7 @@ def swept_mask(
     clip = clip_positions(camera, vertices).flatten(0, 1)
     faces = visible_faces(clip, model.triangles, size.height, size.width)
     swept = _lower(model, faces).unflatten(0, (count, len(sweep))).any(1)
-    return grown(swept, MARGIN_PIXELS)
+    return grown(swept, scale * MARGIN_PIXELS)
 
 
 def grown(mask: Bool[Tensor, "T H W"], pixels: int) -> Bool[Tensor, "T H W"]:

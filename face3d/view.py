@@ -19,7 +19,7 @@ from render.fragments import Fragments
 from render.gbuffer import draw
 
 WINDOW_WIDTH, WINDOW_HEIGHT = 176, 144
-"""Pixels of a face crop that hold the lower face at any jaw opening; multiples of 16."""
+"""Pixels of a track's face crop that hold the lower face at any jaw opening; multiples of 16."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from prior.weights import own_file
 
 WHAT = {
     "renderer": "Rendering prior: paints a lower face from texture, warped references and plate.",
+    "renderer_full": "Rendering prior of the full size: the same in twice as many pixels a side.",
     "denoiser": "Denoiser: takes music, hiss and other voices out of speech.",
     "contact_ear": "Contact ear: hears where lips meet.",
     "expression": "Speech model: moves the mouth's coefficients by what is heard.",
@@ -39,8 +40,10 @@ LOADERS = {
 
 def cards_in_use() -> dict[str, dict[str, Any]]:
     """What each weight file in use says of itself."""
+    full = own_file("renderer_full.safetensors") is not None
     return {
         "renderer": default_prior().about,
+        **({"renderer_full": default_prior("full").about} if full else {}),
         "denoiser": load_denoiser().about,
         "contact_ear": load_contact_ear().about,
         "expression": load_driver().about,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -12,6 +12,7 @@ from core.command import Verb
 from core.duration import parse_seconds
 from core.errors import UsageError
 from core.progress import Reporter, Silent
+from core.size import Size
 
 if TYPE_CHECKING:
     from prior.training.train_renderer import RendererTraining
@@ -37,6 +38,9 @@ class Prepare(Verb):
     quality: int | None = None
     """1 to 100 keeps pictures as lossy WebP (95: a fifth of the size, 45 dB); lossless unless told.
     """
+    size: Size | None = None
+    """Of the renderer that is to learn from it: light (faces 192 pixels high) unless told, or full
+    (384)."""
 
     def run(self) -> int:
         from prior.training.corpus import LOSSLESS
@@ -44,7 +48,7 @@ class Prepare(Verb):
         from prior.training.prepare_speech import prepare_speech
 
         if self.speech:
-            refuse(self, "shard_size", "quality", to="--speech, which keeps no pictures")
+            refuse(self, "shard_size", "quality", "size", to="--speech, which keeps no pictures")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise UsageError(f"--quality {self.quality} is not in 1 to 100; leave it out.")
         size = 256 if self.shard_size is None else self.shard_size
@@ -54,7 +58,8 @@ class Prepare(Verb):
         if self.speech:
             steps = prepare_speech(sources, self.output)
         else:
-            steps = prepare(sources, self.output, size << 20, self.quality or LOSSLESS)
+            quality, of = self.quality or LOSSLESS, self.size or "light"
+            steps = prepare(sources, self.output, size << 20, quality, of)
         for step in steps:
             self.reporter.say(f"{step.job} ({step.index}/{step.total})")
         print(self.output / "corpus.json")
@@ -92,6 +97,8 @@ class Train(Verb):
     """Which of its layers is heard; the one two thirds up unless told."""
     start: Path | None = None
     """Weights of a renderer to go on from; from nothing unless told."""
+    size: Size | None = None
+    """Of the renderer: light unless told, or full, for GPUs. The corpus must be of the same."""
     budget: str | None = None
     """Wall-clock time of the renderer's training, 50m unless told; speech takes fixed steps."""
     steps: int | None = None
@@ -99,7 +106,8 @@ class Train(Verb):
     batch: int | None = None
     """Samples of a step of the renderer, in each process; 4 unless told."""
     hold: int | None = None
-    """Clips that the renderer's training holds in memory (0.1 GB each); 40 unless told."""
+    """Clips that the renderer's training holds in memory (0.1 GB each, of the full size 0.4); 40
+    unless told."""
     device: Literal["auto", "cpu", "cuda"] | None = None
     """Where the renderer is trained; auto unless told. One GPU a process: start several with
     `torchrun --nproc-per-node N --no-python redub prior train ...`."""
@@ -116,7 +124,7 @@ class Train(Verb):
             return self._train_speech()
         refuse(self, "encoder", "encoder_layer", to="a corpus of pictures")
         from core.device import resolve_device
-        from prior.painting.renderer import RendererPrior
+        from prior.painting.renderer import RendererPrior, stem_of
         from prior.perception import teacher
         from prior.training.curves import Curves
         from prior.training.ranks import joined
@@ -136,18 +144,22 @@ class Train(Verb):
                     reporter.step(event)
             if curves:
                 curves.close()
-                print(self.output / "renderer.safetensors")
+                print(self.output / f"{stem_of(config.renderer.size)}.safetensors")
         return 0
 
     def _renderer_config(self) -> "RendererTraining":
         from prior.training.train_renderer import PERCEPTUAL, RendererTraining
+        from render.deferred import RENDERERS
 
         if self.budget and self.steps:
             raise UsageError("--budget and --steps are two budgets; give one of them.")
         for flag, number in (("steps", self.steps), ("batch", self.batch), ("hold", self.hold)):
             if number is not None and number < 1:
                 raise UsageError(f"--{flag} {number} trains nothing; give 1 or more.")
-        changes = {"steps": self.steps, "batch": self.batch, "hold": self.hold, "seed": self.seed}
+        changes: dict[str, Any] = {
+            "steps": self.steps, "batch": self.batch, "hold": self.hold, "seed": self.seed,
+            "renderer": self.size and RENDERERS[self.size],
+        }  # fmt: skip
         if self.perceptual:
             changes["perceptual"] = PERCEPTUAL
         if self.budget:
@@ -157,7 +169,8 @@ class Train(Verb):
         )
 
     def _train_speech(self) -> int:
-        flags = ("start", "budget", "steps", "batch", "hold", "device", "tensorboard", "perceptual")
+        flags = ("start", "size", "budget", "steps", "batch", "hold", "device", "tensorboard",
+                 "perceptual")  # fmt: skip
         refuse(self, *flags, to="a speech corpus, which is trained for a fixed number of steps")
         if self.model != "expression":
             refuse(self, "encoder", "encoder_layer", to=f"--model {self.model}")

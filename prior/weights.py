@@ -26,7 +26,10 @@ NAMES = (
     "sync_judge",
     "movement",
 )
-"""Stems of the files that redub works with."""
+"""Stems of the files that ship with redub."""
+
+OWN_ONLY = ("renderer_full",)
+"""Stems of those that somebody with a GPU can have beside them."""
 
 Network = TypeVar("Network", bound=nn.Module)
 Model = TypeVar("Model")
@@ -85,7 +88,7 @@ def own_file(name: str) -> Path | None:
     named = os.environ.get(FOLDER)
     if not named:
         return None
-    held = [f"{stem}.safetensors" for stem in NAMES]
+    held = [f"{stem}.safetensors" for stem in (*NAMES, *OWN_ONLY)]
     if not any((Path(named) / file).is_file() for file in held):
         raise AssetError(
             f"{FOLDER} names {named}, where none of {', '.join(held)} lies; give a folder that "
@@ -97,5 +100,5 @@ def own_file(name: str) -> Path | None:
 
 def own_weights() -> dict[str, str]:
     """SHA-256 of the user's own files that are in use, by stem."""
-    held = {stem: own_file(f"{stem}.safetensors") for stem in NAMES}
+    held = {stem: own_file(f"{stem}.safetensors") for stem in (*NAMES, *OWN_ONLY)}
     return {stem: sha256(path.read_bytes()).hexdigest() for stem, path in held.items() if path}

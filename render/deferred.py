@@ -1,29 +1,49 @@
-"""The deferred renderer: a light U-Net that turns per-pixel conditions into a picture.
+"""The deferred renderer: a U-Net that turns per-pixel conditions into a picture.
 
 It works on 2 × 2 blocks of pixels and blends the warped references and the
 texture's own colours before it adds what they lack: what can be copied stays sharp, what cannot is
 painted.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pixel_shuffle
 
+from core.size import SCALES, Size
+
 BLOCK = 2
 STRIDE = 16
-"""Sides of the rendered window must be multiples of this."""
+"""Sides of the rendered window must be multiples of this, in pixels of the light size."""
 
 
 @dataclass(frozen=True)
 class RendererConfig:
-    """Widths of the U-Net at 1/2, 1/4, 1/8 and 1/16 of the resolution, and its inputs."""
+    """Widths of the U-Net at 1/2, 1/4, 1/8, 1/16 ... of the resolution, its inputs, its size."""
 
     features: int = 16
     references: int = 2
-    widths: tuple[int, int, int, int] = (40, 80, 144, 192)
+    widths: tuple[int, ...] = (40, 80, 144, 192)
+    size: Size = "light"
+
+    @property
+    def scale(self) -> int:
+        """Pixels a side, of faces, windows and texture alike, for one of the light size's."""
+        return SCALES[self.size]
+
+
+RENDERERS: Mapping[Size, RendererConfig] = MappingProxyType(
+    {
+        "light": RendererConfig(),
+        # A level more, so that the deepest one sees as much of a face.
+        "full": RendererConfig(widths=(48, 96, 144, 192, 256), size="full"),
+    }
+)
 
 
 class Residual(nn.Module):
@@ -52,22 +72,14 @@ class DeferredRenderer(nn.Module):
         super().__init__()
         self.config = config
         inputs = config.features + 3 + 2 + 4 * config.references
-        one, two, three, four = config.widths
-        self.stem = nn.Conv2d(inputs * BLOCK**2, one, 1)
-        self.down = nn.ModuleList(
-            [
-                nn.Conv2d(one, two, 3, 2, 1),
-                nn.Conv2d(two, three, 3, 2, 1),
-                nn.Conv2d(three, four, 3, 2, 1),
-            ]
-        )
+        finest, steps = config.widths[0], list(pairwise(config.widths))
+        self.stem = nn.Conv2d(inputs * BLOCK**2, finest, 1)
+        self.down = nn.ModuleList([nn.Conv2d(fine, coarse, 3, 2, 1) for fine, coarse in steps])
         self.encode = nn.ModuleList([Residual(w) for w in config.widths])
-        self.up = nn.ModuleList(
-            [nn.Conv2d(four, three, 1), nn.Conv2d(three, two, 1), nn.Conv2d(two, one, 1)]
-        )
-        self.decode = nn.ModuleList([Residual(w) for w in (three, two, one)])
+        self.up = nn.ModuleList([nn.Conv2d(coarse, fine, 1) for fine, coarse in reversed(steps)])
+        self.decode = nn.ModuleList([Residual(w) for w in reversed(config.widths[:-1])])
         sources = config.references + 1
-        self.head = nn.Conv2d(one, (3 + sources) * BLOCK**2, 3, padding=1)
+        self.head = nn.Conv2d(finest, (3 + sources) * BLOCK**2, 3, padding=1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # pyright: ignore[reportArgumentType]
 

@@ -8,6 +8,7 @@ from render.sampling import sample_texture
 CHANNELS = 16
 COLOURS = 3
 SIZE = 256
+"""Texels a side of the light size's; a larger one has as many for each pixel of a face."""
 
 
 class NeuralTexture(nn.Module):

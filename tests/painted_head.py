@@ -34,11 +34,11 @@ def picture(identity: Identity, motion: Motion, camera: Camera, paint=texture_at
 
 
 def painted_windows(
-    motion: Motion, margin: int = 0, frames: Tensor | None = None, paint=texture_at
+    motion: Motion, margin: int = 0, frames: Tensor | None = None, paint=texture_at, scale: int = 1
 ) -> Windows:
     """Windows of a painted clip, cut as a corpus' are."""
-    who, camera = somebody(), CROP.camera(CAMERA)
-    width, height = WINDOW_WIDTH + 2 * margin, WINDOW_HEIGHT + 2 * margin
+    who, camera = somebody(), CROP.finer(scale).camera(CAMERA)
+    width, height = (scale * side + 2 * margin for side in (WINDOW_WIDTH, WINDOW_HEIGHT))
     corners = window_corner(default_model(), who, motion, camera, width, height)
     images = [
         picture(who, motion[i : i + 1], camera.cropped(left, top, 1.0, width, height), paint)
@@ -51,4 +51,5 @@ def painted_windows(
         motion,
         who,
         (camera,) * len(motion),
+        scale=scale,
     )

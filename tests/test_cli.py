@@ -163,6 +163,8 @@ def test_a_lit_model_of_landmarks_alone_is_refused_at_once(
         (["--budget", "0s"], 2, "--budget 0s is not a time"),
         (["--device", "cuda"], 5, "use --device cpu"),
         (["--refine", "ann.actor", "--baseline"], 2, "leave it out with --refine"),
+        (["--refine", "ann.actor", "--size", "full"], 2, "cannot change the size of ann.actor"),
+        (["--size", "full"], 5, "redub prior train --size full -o FOLDER"),
         (["-o", str(ROOT / "tests")], 2, "holds other files; choose a new folder"),
     ],
 )
@@ -231,7 +233,7 @@ def test_a_folder_that_is_no_actor_of_this_version_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Kills: a KeyError deep inside, and a shot begun with an actor that cannot be read."""
-    monkeypatch.setattr("dub.shot.default_prior", lambda: untrained(0))
+    monkeypatch.setattr("dub.shot.default_prior", lambda size: untrained(0))
     actor, out = tmp_path / "who.actor", tmp_path / "shot.mkv"
     actor.mkdir()
     if document is not None:
@@ -266,7 +268,7 @@ def test_reenact_writes_as_many_frames_and_a_sidecar(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Kills: lost or doubled frames, --range ignored, JSON mixed with progress on stdout."""
-    monkeypatch.setattr("dub.shot.default_prior", lambda: untrained(0))
+    monkeypatch.setattr("dub.shot.default_prior", lambda size: untrained(0))
     out = tmp_path / "again.mkv"
     job = ["--actor", str(unlearned_actor), "--plate", str(PERFORMER), "--range", "4:10"]
     assert main(["reenact", *job, "-o", str(out), "--json"]) == 0
@@ -285,7 +287,7 @@ def test_dub_says_what_it_left_untouched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Kills: speech that drives nothing, a strength that does nothing, warnings that get lost."""
-    monkeypatch.setattr("dub.shot.default_prior", lambda: untrained(0))
+    monkeypatch.setattr("dub.shot.default_prior", lambda size: untrained(0))
     out = tmp_path / "line.mkv"
     job = ["--actor", str(unlearned_actor), "--plate", str(PERFORMER), "--range", "0:20"]
     job += ["--speech", str(LINE), "-o", str(out), "--json", "-q"]

@@ -13,7 +13,8 @@ WORTH = 1.5
 """A face this much larger in its clip than in its crop is worth a close-up."""
 
 FINEST = 4
-"""Pixels of a close-up for one of the crop, at most: a face 768 pixels high. Larger ones shrink."""
+"""Pixels of a close-up for one of a track's crop, at most: a face 768 pixels high. Larger ones
+shrink."""
 
 MOST_BYTES = 64_000
 """A picture's size on disk, for an actor of 140 references and 30 MB in all."""
@@ -32,28 +33,33 @@ class CloseUp:
     density: float
 
     def rgb(self) -> UInt8[np.ndarray, "h w 3"]:
-        bgr = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)
-        assert bgr is not None, "a close-up that does not decode"
-        return bgr[..., ::-1]
+        return from_jpeg(self.jpeg)
 
 
 def close_up(
-    rgb: UInt8[np.ndarray, "H W 3"], crop: Crop, left: int, top: int, width: int, height: int
+    rgb: UInt8[np.ndarray, "H W 3"],
+    crop: Crop,
+    left: int,
+    top: int,
+    width: int,
+    height: int,
+    scale: int = 1,
 ) -> CloseUp | None:
-    """The close-up of a crop's window in a frame; None where the crop shows all there is."""
+    """The close-up of a window in a frame; None where the crop, which is so many times as fine as a
+    track's, shows all there is."""
     if crop.scale * WORTH > 1:
         return None
     patch = Patch.around(crop, left, top, width, height)
-    binned = int(np.ceil(1 / (FINEST * crop.scale)))
+    binned = int(np.ceil(scale / (FINEST * crop.scale)))
     sides = [side // binned for side in (patch.width, patch.height)]
     picture = cut(rgb, patch.left, patch.top, sides[0] * binned, sides[1] * binned)
     if binned > 1:
         picture = cv2.resize(picture, sides, interpolation=cv2.INTER_AREA)
     x, y = (patch.left - crop.left) * crop.scale, (patch.top - crop.top) * crop.scale
-    return CloseUp(_jpeg(picture), x - left, y - top, 1 / (crop.scale * binned))
+    return CloseUp(to_jpeg(picture), x - left, y - top, 1 / (crop.scale * binned))
 
 
-def _jpeg(rgb: UInt8[np.ndarray, "h w 3"]) -> bytes:
+def to_jpeg(rgb: UInt8[np.ndarray, "h w 3"]) -> bytes:
     """Colour at full resolution, in the best quality that keeps to `MOST_BYTES`."""
     bgr = np.ascontiguousarray(rgb[..., ::-1])
     sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
@@ -63,3 +69,9 @@ def _jpeg(rgb: UInt8[np.ndarray, "h w 3"]) -> bytes:
         if len(content) <= MOST_BYTES:
             break
     return content
+
+
+def from_jpeg(content: bytes) -> UInt8[np.ndarray, "h w 3"]:
+    bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert bgr is not None, "a picture that does not decode"
+    return bgr[..., ::-1]

@@ -13,7 +13,8 @@ from media.frame import Frame
 from prior.painting.enlargement import enlarged, unaveraged
 
 FEATHER_PIXELS = 7
-"""Width in crop pixels over which a painted window fades into the plate, inside its mask."""
+"""Width in pixels of a track's crop over which a painted window fades into the plate, inside its
+mask."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,14 @@ class Painted:
     fine: Float[np.ndarray, "H W 3"] | None = None
 
 
-def matte_of(mask: np.ndarray) -> Float[np.ndarray, "h w"]:
+def matte_of(mask: np.ndarray, scale: int = 1) -> Float[np.ndarray, "h w"]:
     """A matte that rises from 0 at a mask's border to 1 over the feather, all inside it.
 
-    The window's own border counts as outside.
+    The window's own border counts as outside. Its crop is so many times as fine as a track's.
     """
     framed = np.pad((mask > 0).astype(np.uint8), 1)
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    rise = np.clip(depth / FEATHER_PIXELS, 0, 1)
+    rise = np.clip(depth / (scale * FEATHER_PIXELS), 0, 1)
     return (rise * rise * (3 - 2 * rise)).astype(np.float32)
 
 

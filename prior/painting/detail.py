@@ -1,6 +1,7 @@
 """Detail for plates whose faces are larger than the crops they are painted in.
 
-The network paints faces 192 pixels high; a larger one gets that picture enlarged, and its pores,
+The network paints faces 192 pixels high (384, the full size); a larger one gets that picture
+enlarged, and its pores,
 creases and teeth's edges from the close-ups of the references. The mesh brings a close-up into
 place, optical flow (DIS, Kroeger et al. 2016) takes off what the mesh leaves, and it lends its fine
 band wherever the reference, seen as coarsely as the network paints, looks like the painting.
@@ -26,7 +27,13 @@ BAND = 1.0
 from there on."""
 
 FARTHEST = 2.0
-"""Crop pixels that flow may move a reference by."""
+"""Pixels of a track's crop that flow may move a reference by."""
+
+SMOOTH = 1.5
+"""Deviation, in pixels of a track's crop, of the Gaussian that flow is averaged by."""
+
+SHADING, AROUND = 7, 2
+"""Pixels of a track's crop around one that tell its shading, and whether details are alike."""
 
 DIFFERENT = 20.0
 """Code values by which a neighbourhood differs from a reference that lends it next to nothing."""
@@ -58,11 +65,13 @@ def detailed(
     crop: Crop,
     left: int,
     top: int,
+    scale: int = 1,
 ) -> Float[np.ndarray, "H W 3"]:
     """A painted window (code values, the plate's grade) in the plate's own pixels, with detail.
 
     `made` is the same picture in the grade of the references, `contrast` what a small difference in
-    that grade becomes in the plate's. The result covers `Patch.around` the window.
+    that grade becomes in the plate's; the crop is `scale` times as fine as a track's. The result
+    covers `Patch.around` the window.
     """
 
     def up(picture: np.ndarray) -> np.ndarray:
@@ -70,9 +79,9 @@ def detailed(
 
     base = unaveraged(painted.astype(np.float32), crop, left, top)
     own = base - blurred(base, BAND / crop.scale)
-    flows = [flow_to(lender, made) for lender in lenders]
+    flows = [flow_to(lender, made, scale) for lender in lenders]
     shares = borrowed_shares(
-        np.stack([difference(made, seen_along(lender, flow))
+        np.stack([difference(made, seen_along(lender, flow), scale)
                   for lender, flow in zip(lenders, flows, strict=True)])
     )  # fmt: skip
     slope = up(contrast)
@@ -84,13 +93,15 @@ def detailed(
     return base
 
 
-def flow_to(lender: Lender, made: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 2"]:
+def flow_to(
+    lender: Lender, made: Float[np.ndarray, "h w 3"], scale: int = 1
+) -> Float[np.ndarray, "h w 2"]:
     """Crop pixels to go from a pixel of the painting to its like in the reference."""
     ours, theirs = made @ GREY, lender.coarse @ GREY
     theirs = np.where(lender.visible > 0, theirs, ours)
     codes = [np.clip(luma, 0, 255).astype(np.uint8) for luma in (ours, theirs)]
     flow = FLOW.calc(*codes, None)  # pyright: ignore[reportCallIssue, reportArgumentType]
-    return blurred(flow, 1.5).clip(-FARTHEST, FARTHEST)
+    return blurred(flow, scale * SMOOTH).clip(-scale * FARTHEST, scale * FARTHEST)
 
 
 def seen_along(lender: Lender, flow: Float[np.ndarray, "h w 2"]) -> Float[np.ndarray, "h w 3"]:
@@ -102,15 +113,16 @@ def seen_along(lender: Lender, flow: Float[np.ndarray, "h w 2"]) -> Float[np.nda
 
 
 def difference(
-    made: Float[np.ndarray, "h w 3"], other: Float[np.ndarray, "h w 3"]
+    made: Float[np.ndarray, "h w 3"], other: Float[np.ndarray, "h w 3"], scale: int = 1
 ) -> Float[np.ndarray, "h w"]:
     """By how many code values two pictures' details differ around each pixel, whatever their
     shading; infinite where the other shows nothing."""
     apart = (made - other) @ GREY
     known = np.isfinite(apart)
     apart = np.where(known, apart, 0).astype(np.float32)
-    apart -= cv2.blur(apart, (15, 15))
-    return np.where(known, np.sqrt(cv2.blur(apart * apart, (5, 5)).clip(0)), np.inf)
+    shading, around = (2 * scale * reach + 1 for reach in (SHADING, AROUND))
+    apart -= cv2.blur(apart, (shading, shading))
+    return np.where(known, np.sqrt(cv2.blur(apart * apart, (around, around)).clip(0)), np.inf)
 
 
 def borrowed_shares(apart: Float[np.ndarray, "K h w"]) -> Float[np.ndarray, "K h w"]:

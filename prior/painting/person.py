@@ -21,7 +21,7 @@ from face3d.mask import (
     swept_mask,
 )
 from face3d.morphable import MorphableModel
-from face3d.track import Identity, Motion, Track, camera_vertices
+from face3d.track import Crop, Identity, Motion, Track, camera_vertices
 from face3d.view import Patch, crop_image, cut, look
 from media.frame import Frame
 from prior.painting.bank import (
@@ -52,7 +52,10 @@ LENDERS = 3
 @dataclass(frozen=True)
 class Person:
     """Face model, identity, texture, network (a `DeferredRenderer`, or what runs one faster),
-    reference frames and skin of one person; their close-ups where detail is to come from them."""
+    reference frames and skin of one person; their close-ups where detail is to come from them.
+
+    Painted in crops `scale` times as fine as a track's.
+    """
 
     model: MorphableModel
     identity: Identity
@@ -61,6 +64,11 @@ class Person:
     bank: ReferenceBank
     skin: Skin
     close_ups: tuple[CloseUp | None, ...] = ()
+    scale: int = 1
+
+    def crop(self, track: Track, shot: int) -> Crop:
+        """The crop of a track's shot as this person is painted in it."""
+        return track.crops[shot].finer(self.scale)
 
 
 def paint(
@@ -117,8 +125,8 @@ def shot_window(person: Person, track: Track, motion: Motion, shot: int) -> Wind
     known = torch.nonzero((track.shot == shot) & track.valid).flatten()
     line = motion[known.to(motion.mouth.device)]
     plate = on_device(track.motion[known], motion.mouth.device)
-    camera = track.crops[shot].camera(track.camera)
-    return window_of(person.model, person.identity, plate, line, camera)
+    camera = person.crop(track, shot).camera(track.camera)
+    return window_of(person.model, person.identity, plate, line, camera, person.scale)
 
 
 @dataclass(frozen=True)
@@ -150,7 +158,8 @@ def shown(
     here = motion[picked]
     image, corners, cameras = cut_out(person, group, track, here, window)
     view = look(model, person.identity, here, cameras)
-    outer = swept_mask(model, person.identity, here, cameras, sweep)[:, None].float()
+    outer = swept_mask(model, person.identity, here, cameras, sweep, person.scale)
+    outer = outer[:, None].float()
     lit = None if grade is None else grade.on(view.uv)
     image = image if lit is None else lit.to_actor(image)
     every = assembled(model, view, outer, image, person.bank, chosen.to(picked.device)[picked])
@@ -167,7 +176,7 @@ def cut_out(
     window: Window,
 ) -> tuple[Float[Tensor, "B 3 H W"], list[tuple[int, int]], list[Camera]]:
     """Windows of frames of one shot, colours in [−1, 1]: their left and top, and cameras, too."""
-    crop = track.crops[int(track.shot[group[0][0]])]
+    crop = person.crop(track, int(track.shot[group[0][0]]))
     camera = crop.camera(track.camera)
     corners = window.corners(person.model, person.identity, motion, camera)
     pictures = [
@@ -191,22 +200,23 @@ def _paint_batch(
     copying: bool,
 ) -> dict[int, Painted]:
     seen = shown(person, group, track, motion, chosen, window, sweep, grade)
-    lit, corners = seen.lit, seen.corners
+    lit, corners, crop = seen.lit, seen.corners, person.crop(track, int(track.shot[group[0][0]]))
     made = painted(person, seen.conditions, copying)
     final = made if lit is None else lit.to_plate(made)
     rgb = _coded(final)
     laid = repainted(person, track.motion[torch.tensor([i for i, _ in group])], seen)
     fine: list[np.ndarray | None] = [None] * len(group)
-    if any(person.close_ups) and track.crop(group[0][0]).scale * WORTH < 1:
+    if any(person.close_ups) and crop.scale * WORTH < 1:
         contrast, plain = contrast_of(lit, made), _coded(made)
         for k, (i, _) in enumerate(group):
             own = chosen[i : i + 1].to(made.device)
-            patch = Patch.around(track.crop(i), *corners[k], *window.size)
+            patch = Patch.around(crop, *corners[k], *window.size)
             lenders = lenders_of(person, seen.references[k], track, motion, own, i, patch)
-            fine[k] = detailed(rgb[k], plain[k], contrast[k], lenders, track.crop(i), *corners[k])
+            place = (crop, *corners[k], person.scale)
+            fine[k] = detailed(rgb[k], plain[k], contrast[k], lenders, *place)
+    mattes = [matte_of(mask.cpu().numpy(), person.scale) for mask in laid]
     return {
-        i: Painted(rgb[k], matte_of(laid[k].cpu().numpy()), *corners[k], track.crop(i), fine[k])
-        for k, (i, _) in enumerate(group)
+        i: Painted(rgb[k], mattes[k], *corners[k], crop, fine[k]) for k, (i, _) in enumerate(group)
     }
 
 
@@ -264,7 +274,7 @@ def repainted(person: Person, plate: Motion, seen: Seen) -> Bool[Tensor, "B H W"
     """
     plate = on_device(plate, person.model.mean.device)
     old = covered_mask(person.model, person.identity, plate, seen.cameras)
-    near = grown(old | seen.covered, MARGIN_PIXELS + FEATHER_PIXELS)
+    near = grown(old | seen.covered, person.scale * (MARGIN_PIXELS + FEATHER_PIXELS))
     return near & (seen.conditions.outer[:, 0] > 0)
 
 

@@ -25,10 +25,10 @@ from prior.painting.conditions import Conditions, assembled
 from prior.training.losses import attention, weighted_l1
 
 BLURS = (2.0, 1.5, 1.0)
-"""Pixels that picture and painting are softened by, step after step."""
+"""Pixels of a track's crop that picture and painting are softened by, step after step."""
 
 LATTICE = 2
-"""Of softened pixels each second one in rows and columns says it all."""
+"""Of softened pixels each second one in rows and columns says it all; in a finer crop, fewer."""
 
 NOISE = 0.15
 """How far colours, from −1 to 1, of a painting in its place lie from the picture's, unsoftened."""
@@ -51,7 +51,8 @@ Painter = Callable[[Conditions], Float[Tensor, "B 3 H W"]]
 @dataclass(frozen=True)
 class Sight:
     """`B` windows of a person: pictures in the person's own grade, colours in [−1, 1], what of them
-    is repainted, the cameras that saw them, and which references of the bank they are painted by.
+    is repainted, the cameras that saw them, which references of the bank they are painted by, and
+    how many times as fine as a track's crop they are.
     """
 
     model: MorphableModel
@@ -61,6 +62,7 @@ class Sight:
     outer: Float[Tensor, "B 1 H W"]
     cameras: tuple[Camera, ...]
     chosen: Int[Tensor, "B K"]
+    scale: int = 1
 
     def observe(self, motion: Motion) -> tuple[View, Conditions]:
         view = look(self.model, self.identity, motion, self.cameras)
@@ -84,7 +86,7 @@ def registered(
         view, seen = sight.observe(here)
         made = paint(seen).clamp(-1, 1)
         if weight is None:  # the same for all paintings, or an open mouth would cost more
-            weight = attention(sight.outer, seen.mouth, MOUTH)
+            weight = attention(sight.outer, seen.mouth, MOUTH, sight.scale)
         error = weighted_l1(made, sight.image, weight)
         best = torch.where((error < least)[:, None], change, best)
         least = torch.minimum(error, least)
@@ -92,8 +94,8 @@ def registered(
             nudges = []
             for i, before in enumerate(change):
                 face, flow = flow_of(sight, i, here[i : i + 1], view, seen)
-                pair = made[i], sight.image[i]
-                after, sure[i] = nudged(before, face, flow, *pair, weight[i, 0], held)
+                pair, counts = (made[i], sight.image[i]), weight[i, 0]
+                after, sure[i] = nudged(before, face, flow, *pair, counts, held, sight.scale)
                 nudges.append(after)
             change = torch.stack(nudges)
     return best, sure
@@ -116,8 +118,8 @@ def flow_of(
 ) -> tuple[Bool[Tensor, "H W"], Float[Tensor, "P 2 U"]]:
     """Each `LATTICE`th pixel that sees the lower face, and how what it sees moves (px) with every
     change."""
-    face = torch.zeros_like(seen.inner[index, 0], dtype=torch.bool)
-    face[::LATTICE, ::LATTICE] = seen.inner[index, 0, ::LATTICE, ::LATTICE] > 0
+    face, step = torch.zeros_like(seen.inner[index, 0], dtype=torch.bool), sight.scale * LATTICE
+    face[::step, ::step] = seen.inner[index, 0, ::step, ::step] > 0
     corners = sight.model.triangles.long()[view.fragments.face[index][face].long()]
     share = view.fragments.barycentric[index][face]
     slopes = vertex_slopes(sight, motion, sight.cameras[index]).float()
@@ -142,10 +144,12 @@ def nudged(
     true: Float[Tensor, "3 H W"],
     weight: Float[Tensor, "H W"],
     held: Float[Tensor, "U"],
+    scale: int = 1,
 ) -> tuple[Float[Tensor, "U"], Float[Tensor, "U U"]]:
     """The change after `before` that brings the painting onto the picture, and how surely.
 
-    The painting is not painted anew in between: it is moved along the flow.
+    The painting is not painted anew in between: it is moved along the flow. `scale`: how many times
+    as fine as a track's crop both are.
     """
     across, down = flow.cpu().unbind(1)
     at = face.cpu().numpy()
@@ -155,7 +159,7 @@ def nudged(
     change = start.clone()
     row, column = np.nonzero(at)
     for blur in BLURS:
-        soft, here = (cv2.GaussianBlur(v, (0, 0), blur) for v in (picture, painting))
+        soft, here = (cv2.GaussianBlur(v, (0, 0), scale * blur) for v in (picture, painting))
         to = [
             (row - (down @ (change - start)).numpy()).astype(np.float32),
             (column - (across @ (change - start)).numpy()).astype(np.float32),

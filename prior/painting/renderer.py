@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from core.errors import AssetError
 from core.serial import Schema, load_tensors, save_tensors
+from core.size import Size
 from prior.painting.texture_start import TextureStart, evidence_of
-from prior.weights import in_use
-from render.deferred import DeferredRenderer, RendererConfig
+from prior.weights import FOLDER, in_use, own_file
+from render.deferred import RENDERERS, DeferredRenderer, RendererConfig
 from render.neural_texture import CHANNELS, COLOURS, SIZE, NeuralTexture
 
 SCHEMA = Schema("renderer-prior", 2)
@@ -70,18 +72,32 @@ class RendererPrior:
         )
 
 
-def untrained(seed: int) -> RendererPrior:
+def untrained(seed: int, size: Size = "light") -> RendererPrior:
     """The same network knowing nobody: the baseline every claim about the prior is held against."""
+    config = RENDERERS[size]
+    side = config.scale * SIZE
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network, start = DeferredRenderer(RendererConfig()), TextureStart()
-        features = 0.1 * torch.randn(CHANNELS - COLOURS, SIZE, SIZE)
-    colours = torch.zeros(COLOURS, SIZE, SIZE)
+        network, start = DeferredRenderer(config), TextureStart()
+        features = 0.1 * torch.randn(CHANNELS - COLOURS, side, side)
+    colours = torch.zeros(COLOURS, side, side)
     weights, about = network.state_dict(), {"people": []}
-    return RendererPrior(network.config, weights, start.state_dict(), colours, features, about)
+    return RendererPrior(config, weights, start.state_dict(), colours, features, about)
+
+
+def stem_of(size: Size) -> str:
+    """What the weights of a size are called; only the light ones ship."""
+    return "renderer" if size == "light" else f"renderer_{size}"
 
 
 @cache
-def default_prior() -> RendererPrior:
+def default_prior(size: Size = "light") -> RendererPrior:
     """The prior in use (`weights.in_use`). Raises AssetError where it is missing or damaged."""
-    return in_use("renderer.safetensors", RendererPrior.load)
+    file = f"{stem_of(size)}.safetensors"
+    if size != "light" and own_file(file) is None:
+        raise AssetError(
+            f"no {file}, the weights of the {size} renderer, ships with redub; train them with "
+            f"`redub prior prepare --size {size}` and `redub prior train --size {size} -o FOLDER`, "
+            f"and name that folder in {FOLDER}."
+        )
+    return in_use(file, RendererPrior.load)

@@ -192,5 +192,6 @@ def sight_of(
     image, _, cameras = cut_out(person, group, track, motion, window)
     if grade is not None:
         image = grade.to_actor(image, look(person.model, person.identity, motion, cameras).uv)
-    outer = swept_mask(person.model, person.identity, motion, cameras, sweep)[:, None].float()
-    return Sight(person.model, person.identity, person.bank, image, outer, tuple(cameras), chosen)
+    model, who, scale = person.model, person.identity, person.scale
+    outer = swept_mask(model, who, motion, cameras, sweep, scale)[:, None].float()
+    return Sight(model, who, person.bank, image, outer, tuple(cameras), chosen, scale)

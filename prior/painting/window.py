@@ -42,17 +42,25 @@ class Window:
         return [(x + self.left, y + self.top) for x, y in middles]
 
 
-STANDARD = Window(-WINDOW_WIDTH // 2, -WINDOW_HEIGHT // 2, WINDOW_WIDTH, WINDOW_HEIGHT)
-"""What training shows."""
+def standard(scale: int) -> Window:
+    """What training shows."""
+    width, height = scale * WINDOW_WIDTH, scale * WINDOW_HEIGHT
+    return Window(-width // 2, -height // 2, width, height)
 
 
 def window_of(
-    model: MorphableModel, identity: Identity, plate: Motion, line: Motion, camera: Camera
+    model: MorphableModel,
+    identity: Identity,
+    plate: Motion,
+    line: Motion,
+    camera: Camera,
+    scale: int = 1,
 ) -> Window:
     """The window of a shot with the plate's mouths and the line's: what any of them covers of the
-    lower face. Sides are whole strides."""
+    lower face. Sides are whole strides. The camera is that of a crop so many times as fine as a
+    track's."""
     if not len(plate):
-        return STANDARD
+        return standard(scale)
     middle = torch.tensor(window_corner(model, identity, plate, camera, 0, 0))[:, None]
     covered = lower_face_proper(model)
     seen = [
@@ -60,9 +68,10 @@ def window_of(
         for motion in (plate, line)
     ]
     pixels = torch.cat(seen, 1) - middle
-    least, most = pixels.amin((0, 1)) - ROOM_PIXELS, pixels.amax((0, 1)) + ROOM_PIXELS
-    width, height = (math.ceil(float(side) / STRIDE) * STRIDE for side in most - least)
+    room, stride = scale * ROOM_PIXELS, scale * STRIDE
+    least, most = pixels.amin((0, 1)) - room, pixels.amax((0, 1)) + room
+    width, height = (math.ceil(float(side) / stride) * stride for side in most - least)
     # Narrow faces keep the sides that training showed: light is seen there.
-    width = max(width, WINDOW_WIDTH)
+    width = max(width, scale * WINDOW_WIDTH)
     left, top = ((least + most - torch.tensor([width, height])) / 2).round().int().tolist()
     return Window(left, top, width, height)

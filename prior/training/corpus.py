@@ -33,7 +33,7 @@ LOSSLESS = 101
 """WebP quality beyond the lossy ones (1 to 100)."""
 
 MARGIN = 16
-"""Pixels around a window that training may shift it by."""
+"""Pixels of a track's crop around a window that training may shift it by."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Windows:
 
     `corner` [N 2] is a window's left and top in the crop of its shot; `frame` counts in the clip.
     `close_ups`: one a window, None where the crop shows all there is; or none were gathered.
+    Crops are `scale` times as fine as their track's.
     """
 
     images: UInt8[Tensor, "N 3 H W"]
@@ -51,21 +52,27 @@ class Windows:
     identity: Identity
     crop_cameras: tuple[Camera, ...]
     close_ups: tuple[CloseUp | None, ...] = ()
+    scale: int = 1
 
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def margin(self) -> int:
+        """Pixels around a window that training may shift it by, where it was cut with them."""
+        return self.scale * MARGIN
+
     def __getitem__(self, pick: Sequence[int]) -> "Windows":
         """Some of the windows."""
         at = torch.tensor(pick, dtype=torch.int64)
-        return Windows(
-            self.images[at],
-            self.corner[at],
-            self.frame[at],
-            self.motion[at],
-            self.identity,
-            tuple(self.crop_cameras[i] for i in pick),
-            tuple(self.close_ups[i] for i in pick) if self.close_ups else (),
+        return replace(
+            self,
+            images=self.images[at],
+            corner=self.corner[at],
+            frame=self.frame[at],
+            motion=self.motion[at],
+            crop_cameras=tuple(self.crop_cameras[i] for i in pick),
+            close_ups=tuple(self.close_ups[i] for i in pick) if self.close_ups else (),
         )
 
     def camera(self, index: int, dx: int = 0, dy: int = 0, margin: int = 0) -> Camera:
@@ -84,19 +91,22 @@ def gather_windows(
     frames: np.ndarray,
     margin: int = 0,
     closely: bool = False,
+    scale: int = 1,
 ) -> Windows:
     """Windows of the given valid frames (clip numbers) of a track, streamed from the clip.
 
-    `closely` also takes their close-ups, without the margin.
+    `closely` also takes their close-ups, without the margin. Crops are made `scale` times as fine
+    as the track's; the margin is counted in those.
     """
-    width, height = WINDOW_WIDTH + 2 * margin, WINDOW_HEIGHT + 2 * margin
+    inner = scale * WINDOW_WIDTH, scale * WINDOW_HEIGHT
+    width, height = (side + 2 * margin for side in inner)
     wanted = {int(f) for f in frames}
     images, corners, cameras, close_ups = [], [], [], []
     for frame in clip.frames(range(int(min(wanted)), int(max(wanted)) + 1)):
         if frame.index not in wanted:
             continue
         at = frame.index - track.start
-        crop = track.crop(at)
+        crop = track.crop(at).finer(scale)
         camera = crop.camera(track.camera)
         motion = track.motion[at : at + 1]
         left, top = window_corner(model, track.identity, motion, camera, width, height)[0]
@@ -105,8 +115,8 @@ def gather_windows(
         corners.append((left, top))
         cameras.append(camera)
         if closely:
-            inner = (left + margin, top + margin, WINDOW_WIDTH, WINDOW_HEIGHT)
-            close_ups.append(close_up(frame.rgb, crop, *inner))
+            corner = left + margin, top + margin
+            close_ups.append(close_up(frame.rgb, crop, *corner, *inner, scale))
     order = torch.tensor(sorted(wanted))
     return Windows(
         torch.stack(images),
@@ -116,6 +126,7 @@ def gather_windows(
         track.identity,
         tuple(cameras),
         tuple(close_ups),
+        scale,
     )
 
 
@@ -148,6 +159,7 @@ def encode_sample(sample: Sample, quality: int = LOSSLESS) -> dict[str, bytes]:
         "about": sample.about,
         "cameras": [vars(camera) for camera in cameras],
         "camera_of_window": [cameras.index(camera) for camera in windows.crop_cameras],
+        "scale": windows.scale,
     }
     tensors = {
         "corner": windows.corner,
@@ -179,6 +191,7 @@ def decode_sample(files: dict[str, bytes]) -> Sample:
         motion,
         Identity(tensors["identity_shape"], tensors["identity_offset"]),
         tuple(cameras[i] for i in header["camera_of_window"]),
+        scale=header.get("scale", 1),  # corpora of older versions are all light
     )
     sound = _sound(files["wav"]) if "wav" in files else None
     return Sample(windows, sound, header["about"])

@@ -8,11 +8,11 @@ from face3d.morphable import MorphableModel
 from face3d.view import View, look
 from prior.painting.bank import warp_references
 from prior.painting.conditions import Conditions
-from prior.training.corpus import MARGIN
 from prior.training.train_renderer import Draw, TrainingClip, draw
 
 LIMIT_BYTES = 600 << 20
-"""What is kept at most, about 100 frames with their six nearest references each."""
+"""What is kept at most, about 100 frames with their six nearest references each, of light windows;
+of finer ones as many frames."""
 
 
 class Glances:
@@ -22,7 +22,7 @@ class Glances:
     """
 
     def __init__(self, clip: TrainingClip, model: MorphableModel, limit: int = LIMIT_BYTES) -> None:
-        self.clip, self.model, self.left = clip, model, limit
+        self.clip, self.model, self.left = clip, model, limit * clip.windows.scale**2
         self.views: dict[int, View] = {}
         self.warps: dict[tuple[int, int], Tensor] = {}
 
@@ -32,10 +32,10 @@ class Glances:
 
     def seen(self, drawn: Draw) -> tuple[Conditions, Float[Tensor, "1 3 H W"]]:
         windows, at = self.clip.windows, slice(drawn.index, drawn.index + 1)
-        camera = windows.camera(drawn.index, drawn.dx, drawn.dy, MARGIN)
+        camera = windows.camera(drawn.index, drawn.dx, drawn.dy, windows.margin)
         view = self.view(drawn.index)
         warps = [self.warp(drawn.index, view, pick) for pick in drawn.chosen[0].tolist()]
-        rows, columns = drawn.within(camera)
+        rows, columns = drawn.within(camera, windows.margin)
         image = windows.images[at, :, rows, columns].float() / 127.5 - 1
         outer = self.clip.outer[at, None, rows, columns].float()
         inner = view.inner[:, None, rows, columns].float() * outer

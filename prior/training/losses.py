@@ -96,7 +96,11 @@ def mean_box(x: Tensor, side: int) -> Tensor:
     return avg_pool2d(x, side, 1, side // 2, count_include_pad=False)
 
 
-def attention(outer: Tensor, mouth: Tensor, lips: float) -> Float[Tensor, "B 1 H W"]:
-    """Pixel weights: 1 where a dub repaints, `lips` on the mouth and the few pixels around it."""
-    around = torch.nn.functional.max_pool2d(mouth[:, None].float(), 7, 1, 3)
+def attention(
+    outer: Tensor, mouth: Tensor, lips: float, scale: int = 1
+) -> Float[Tensor, "B 1 H W"]:
+    """Pixel weights: 1 where a dub repaints, `lips` on the mouth and the few pixels around it, in
+    windows so many times as fine as a track's crop."""
+    reach = 3 * scale
+    around = torch.nn.functional.max_pool2d(mouth[:, None].float(), 2 * reach + 1, 1, reach)
     return outer * (1 + (lips - 1) * around)

@@ -20,6 +20,7 @@ from jaxtyping import Int16
 
 from core.errors import ToolkitError, UsageError
 from core.progress import Step
+from core.size import SCALES, Size
 from face3d.morphable import default_model
 from face3d.track import Track
 from face3d.tracker import track_clip
@@ -111,17 +112,21 @@ def _inside(footage: Path, name: str) -> Path:
 
 
 def prepare(
-    sources: list[Source], folder: Path, shard_bytes: int = 256 << 20, quality: int = LOSSLESS
+    sources: list[Source],
+    folder: Path,
+    shard_bytes: int = 256 << 20,
+    quality: int = LOSSLESS,
+    size: Size = "light",
 ) -> Iterator[Step]:
     """Put every source's samples into shards of `folder`, none larger than `shard_bytes` unless a
-    single sample is. `quality`: of the pictures, see `corpus`.
+    single sample is. `quality`: of the pictures, see `corpus`; `size`: of the renderer.
 
     What cannot be used (no face, unreadable, no fit) is left out, named in the step's job and in
     the index: one bad clip must not end a night's work.
-    Raises UsageError where the folder's pictures are of another quality.
+    Raises UsageError where the folder's pictures are of another quality or size.
     """
     start = monotonic()
-    index = sound_index(folder, quality)
+    index = sound_index(folder, quality, size)
     packer = Packer(folder, index, shard_bytes)
     for number, source in enumerate(sources, start=1):
         job = f"prepare {source.key}"
@@ -138,13 +143,18 @@ def prepare(
         yield Step(job, number, len(sources), monotonic() - start)
 
 
-def sound_index(folder: Path, quality: int) -> Index:
+def sound_index(folder: Path, quality: int, size: Size = "light") -> Index:
     """The folder's index without its broken shards; leftovers of an interruption are removed."""
     for leftover in folder.glob("*.part"):
         leftover.unlink()
     if not (folder / "corpus.json").exists():
-        return Index(quality)
+        return Index(quality, size=size)
     index = Index.load(folder)
+    if index.size != size:
+        raise UsageError(
+            f"{folder} holds windows of the {index.size} size, not {size}; "
+            "give another folder or the same size."
+        )
     if index.quality != quality:
         raise UsageError(
             f"{folder} holds pictures of quality {index.quality}, not {quality}; "
@@ -205,7 +215,7 @@ class Packer:
 
 def _prepare_one(source: Source, tracks: Path, packer: Packer) -> Iterator[str]:
     """Add what is missing of a clip to the shards; yields why a stretch of it is left out."""
-    model, index = default_model(), packer.index
+    model, index, scale = default_model(), packer.index, SCALES[packer.index.size]
     clip = Clip.open(source.path)
     stretches = stretches_of(len(clip), float(clip.fps))
     index.clips[source.key] = {**source.about, "stretches": len(stretches)}
@@ -228,7 +238,9 @@ def _prepare_one(source: Source, tracks: Path, packer: Packer) -> Iterator[str]:
             yield f"{key}: {index.left_out[key]}"
             continue
         spread = np.linspace(0, len(here) - 1, min(WINDOWS_A_STRETCH, len(here))).astype(int)
-        windows = gather_windows(clip, track, model, here[np.unique(spread)], MARGIN)
+        windows = gather_windows(
+            clip, track, model, here[np.unique(spread)], scale * MARGIN, scale=scale
+        )
         about = {**source.about, "clip": source.key, "frames": [stretch.start, stretch.stop]}
         about["fps"] = str(clip.fps)
         heard = None if sound is None else _heard(sound, clip, stretch)

@@ -18,6 +18,7 @@ from typing import Any
 
 from core.errors import InputError
 from core.serial import Schema, check_schema, save_json, unwritable
+from core.size import Size
 
 SCHEMA = Schema("corpus", 2)
 END_BYTES = 2 * tarfile.BLOCKSIZE
@@ -47,12 +48,14 @@ class Shard:
 class Index:
     """What a corpus holds. `clips` is the table of rights: source, person, rights and number of
     stretches of every clip by its key; `left_out` says why a clip or a stretch of one is not here.
+    `size`: of the renderer that its windows are cut for.
     """
 
     quality: int
     clips: dict[str, dict[str, Any]] = field(default_factory=dict)
     shards: list[Shard] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    size: Size = "light"
 
     def samples(self) -> dict[str, tuple[Shard, Entry]]:
         return {entry.key: (shard, entry) for shard in self.shards for entry in shard.samples}
@@ -82,7 +85,8 @@ class Index:
             Shard(**{**shard, "samples": tuple(Entry(**entry) for entry in shard["samples"])})
             for shard in document["shards"]
         ]
-        return Index(document["quality"], document["clips"], shards, document["left_out"])
+        size = document.get("size", "light")  # corpora of older versions are all light
+        return Index(document["quality"], document["clips"], shards, document["left_out"], size)
 
 
 class ShardWriter:

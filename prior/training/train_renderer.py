@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from core.camera import Camera
 from core.device import CPU, bfloat16_pays, on_device
-from core.errors import DivergedError
+from core.errors import DivergedError, UsageError
 from core.progress import Step
 from core.serial import load_header
 from face3d.anatomy import FACE_V
@@ -38,13 +38,13 @@ from face3d.view import look
 from prior.painting.bank import APART, ReferenceBank, distances
 from prior.painting.conditions import Conditions, assembled, relit, stacked, tinted
 from prior.painting.grade import Grade, random_grade
-from prior.painting.renderer import RendererPrior
+from prior.painting.renderer import RendererPrior, stem_of
 from prior.painting.skin import normal_chart
 from prior.painting.texture_start import TextureStart, evidence_of
 from prior.perception import teacher
 from prior.training.checkpoint import SCHEMA as CHECKPOINT
 from prior.training.checkpoint import latest_checkpoint, load_checkpoint, save_together
-from prior.training.corpus import MARGIN, Sample, Windows, with_teeth
+from prior.training.corpus import Sample, Windows, with_teeth
 from prior.training.losses import (
     attention,
     detail,
@@ -55,7 +55,7 @@ from prior.training.losses import (
 )
 from prior.training.ranks import Ranks
 from prior.training.stream import Library, Place, Stream
-from render.deferred import DeferredRenderer, RendererConfig
+from render.deferred import RENDERERS, DeferredRenderer, RendererConfig
 from render.neural_texture import CHANNELS, COLOURS, SIZE
 from render.sampling import sample_texture
 
@@ -104,6 +104,8 @@ class RendererTraining:
     """Weight of a network's judgement, which the user must have (`prior.perception`)."""
     seed: int = 0
     checkpoint_seconds: float = 300.0
+    renderer: RendererConfig = RENDERERS["light"]
+    """The network that is trained. What it is shown must be of its size."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,14 @@ class TrainingClip:
 
 
 def training_clip(windows: Windows, model: MorphableModel, person: str) -> TrainingClip:
-    """Work out what every step needs again and again. The windows carry `MARGIN`."""
+    """Work out what every step needs again and again. The windows carry their `margin`."""
     cameras = [windows.camera(i) for i in range(len(windows))]
     motion, identity = windows.motion, windows.identity
     outer = torch.cat(
-        [swept_mask(model, identity, motion[i : i + 1], c) for i, c in enumerate(cameras)]
+        [
+            swept_mask(model, identity, motion[i : i + 1], camera, scale=windows.scale)
+            for i, camera in enumerate(cameras)
+        ]
     )
     bank = ReferenceBank.of(model, identity, motion, windows.frame, windows.images, cameras)
     distance = distances(model, bank, motion)
@@ -157,7 +162,8 @@ def unprojected(
         look(model, windows.identity, windows.motion[i : i + 1], windows.camera(i))
         for i in pick.tolist()
     ]
-    return unwrap(torch.cat([view.uv for view in views]), windows.images[pick], SIZE)
+    size = windows.scale * SIZE
+    return unwrap(torch.cat([view.uv for view in views]), windows.images[pick], size)
 
 
 @dataclass(frozen=True)
@@ -204,9 +210,9 @@ class Draw:
     dy: int
     chosen: Int[Tensor, "1 2"]
 
-    def within(self, camera: Camera) -> tuple[slice, slice]:
-        """The rows and columns that a window's camera cuts out of the picture with margin."""
-        top, left = MARGIN + self.dy, MARGIN + self.dx
+    def within(self, camera: Camera, margin: int) -> tuple[slice, slice]:
+        """The rows and columns that a window's camera cuts out of the picture with its margin."""
+        top, left = margin + self.dy, margin + self.dx
         return slice(top, top + camera.height), slice(left, left + camera.width)
 
 
@@ -220,8 +226,8 @@ def draw(clip: TrainingClip, generator: torch.Generator) -> Draw:
     def below(limit: int) -> int:
         return int(torch.randint(limit, (1,), generator=generator))
 
-    index = int(clip.chance.multinomial(1, generator=generator))
-    dx, dy = below(2 * MARGIN + 1) - MARGIN, below(2 * MARGIN + 1) - MARGIN
+    index, margin = int(clip.chance.multinomial(1, generator=generator)), clip.windows.margin
+    dx, dy = below(2 * margin + 1) - margin, below(2 * margin + 1) - margin
     # One sample in ten sees references of quite another mouth: a new line will need that too.
     reach = len(clip.windows) if below(10) == 0 else 6
     allowed = int(torch.isfinite(clip.distance[index]).sum())
@@ -233,10 +239,10 @@ def draw_sample(
     clip: TrainingClip, model: MorphableModel, generator: torch.Generator
 ) -> tuple[Conditions, Float[Tensor, "1 3 H W"]]:
     """What a draw shows, and its picture; computed where the clip and the model are."""
-    drawn = draw(clip, generator)
+    drawn, margin = draw(clip, generator), clip.windows.margin
     at = slice(drawn.index, drawn.index + 1)
-    camera = clip.windows.camera(drawn.index, drawn.dx, drawn.dy, MARGIN)
-    rows, columns = drawn.within(camera)
+    camera = clip.windows.camera(drawn.index, drawn.dx, drawn.dy, margin)
+    rows, columns = drawn.within(camera, margin)
     image = clip.windows.images[at, :, rows, columns].float() / 127.5 - 1
     view = look(model, clip.windows.identity, clip.windows.motion[at], camera)
     outer = clip.outer[at, None, rows, columns].float()
@@ -310,9 +316,10 @@ class Shared(nn.Module):
     def __init__(self, config: RendererTraining) -> None:
         super().__init__()
         self.config = config
-        self.renderer = DeferredRenderer(RendererConfig())
+        self.renderer = DeferredRenderer(config.renderer)
         self.start = TextureStart()
-        self.features = nn.Parameter(torch.zeros(CHANNELS - COLOURS, SIZE, SIZE))
+        side = config.renderer.scale * SIZE
+        self.features = nn.Parameter(torch.zeros(CHANNELS - COLOURS, side, side))
 
     def forward(
         self, batch: Batch, own: list[Tensor], evidence: list[Tensor]
@@ -371,14 +378,15 @@ class PriorState(nn.Module):
         """`prior`: what is known already; without one everything is to be learned."""
         super().__init__()
         self.shared = Shared(config)
-        self.register_buffer("colours", torch.zeros(COLOURS, SIZE, SIZE))
+        nothing = torch.zeros(CHANNELS, *self.shared.features.shape[1:])
+        self.register_buffer("colours", nothing[:COLOURS].clone())
         if prior:
             self.shared.renderer.load_state_dict(prior.weights)
             self.shared.start.load_state_dict(prior.start)
             self.shared.features.data.copy_(prior.features)
             self.colours.copy_(prior.colours)
         self.own = nn.ParameterList([nn.Parameter(start) for start in starts])
-        self.register_buffer("past", torch.zeros(CHANNELS, SIZE, SIZE))
+        self.register_buffer("past", nothing)
         self.register_buffer("gone", torch.zeros(1))
 
     def exchange(self, slot: int, start: Float[Tensor, "C R R"]) -> nn.Parameter:
@@ -422,7 +430,8 @@ def renderer_loss(
 ) -> Float[Tensor, ""]:
     """L1, edges, structure, detail, looks; the texture's first channels are to be `colours`."""
     inside = (seen.uv[:, 1:] > FACE_V).float()
-    weight = attention(seen.outer, seen.mouth, config.lips) * (1 + (config.inside - 1) * inside)
+    weight = attention(seen.outer, seen.mouth, config.lips, config.renderer.scale)
+    weight = weight * (1 + (config.inside - 1) * inside)
     picture = weighted_l1(made, true, weight) + config.gradient * gradient_l1(made, true, weight)
     picture = picture + config.structure * structural(made, true, weight)
     picture = picture + config.detail * detail(made, true, weight)
@@ -453,11 +462,24 @@ def train_renderer(
     `prior` is what learning starts from, if anything.
 
     A checkpoint in `folder` is resumed: with a budget of steps, on a CPU, the result is bit for bit
-    that of an uninterrupted run. Raises DivergedError at a loss that is not finite.
+    that of an uninterrupted run. Raises DivergedError at a loss that is not finite, UsageError for
+    a corpus, a start or a checkpoint of another size.
     """
     library = Library(corpus, ranks.index, ranks.count)
     checkpoint = latest_checkpoint(folder, ranks)
     header = load_header(checkpoint, CHECKPOINT) if checkpoint else {}
+    size = config.renderer.size
+    if library.index.size != size:
+        raise UsageError(
+            f"{corpus} holds windows of the {library.index.size} size, and --size {size} is to be "
+            f"trained; prepare another folder with `redub prior prepare --size {size}`."
+        )
+    for what, found in (("--start", prior and prior.config.size), (folder, header.get("size"))):
+        if found not in (None, size):
+            raise UsageError(
+                f"{what} holds a {found} renderer, and --size {size} is to be trained; give "
+                "another one."
+            )
     model = default_model()
 
     def ready(sample: Sample) -> Pupil:
@@ -507,10 +529,11 @@ def _trained(
     def keep(elapsed: float) -> None:
         place = vars(stream.place)
         note = {"step": step, "seconds": elapsed, "loss": average, "place": place}
+        note["size"] = config.renderer.size
         save_together(folder, ranks, step, state, optimiser, generator, note)
         learned = finished(state, library, ranks, step, elapsed, prior)
         if ranks.leads:
-            learned.save(folder / "renderer.safetensors")
+            learned.save(folder / f"{stem_of(config.renderer.size)}.safetensors")
 
     while True:
         elapsed = ranks.agreed(spent + monotonic() - started)

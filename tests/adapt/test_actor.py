@@ -9,7 +9,7 @@ import torch
 from moving_head import somebody, speaking
 from painted_head import painted_windows
 
-from adapt.actor import Actor, fingerprint, read_about
+from adapt.actor import Actor, fingerprint, read_about, size_of
 from adapt.lessons import REFERENCES, kept_references
 from adapt.speaking_style import SpeakingStyle
 from adapt.takes import joined
@@ -17,10 +17,10 @@ from core.errors import InputError
 from face3d.morphable import default_model
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH
 from prior.motion.manner import Manner, plain_manner
-from prior.painting.close_up import CloseUp
+from prior.painting.close_up import MOST_BYTES, CloseUp
 from prior.painting.renderer import RendererPrior, default_prior, untrained
 from prior.painting.skin import Skin
-from prior.training.corpus import Windows
+from prior.training.corpus import MARGIN, Windows
 from render.deferred import DeferredRenderer, RendererConfig
 from render.neural_texture import CHANNELS, SIZE
 
@@ -244,3 +244,35 @@ def test_an_actor_fits_into_thirty_megabytes(tmp_path: Path) -> None:
     replace(actor, windows=windows, weights=weights, texture=texture).save(tmp_path, prior)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 25e6
     assert len(kept_references(joined([windows] * 2), MODEL)) == REFERENCES
+
+
+def test_a_full_actor_fits_too(tmp_path: Path) -> None:
+    """Kills lossless references of the full size, light crops around them when they are loaded, and
+    as many as of the light size: a picture and a close-up each take what one may take at most."""
+    prior, actor = untrained(0, "full"), learned()
+    count = REFERENCES // 2
+    first = painted_windows(speaking(1), 2 * MARGIN, scale=2)
+    assert len(kept_references(joined([first] * 2 * count), MODEL)) == count
+    kept = kept_references(joined([first] * 40), MODEL)
+    random = torch.Generator().manual_seed(0)
+    weights = {k: v + torch.rand(v.shape, generator=random) for k, v in prior.weights.items()}
+    texture = torch.rand(CHANNELS, 2 * SIZE, 2 * SIZE, generator=random)
+    full = replace(actor, windows=kept, weights=weights, texture=texture, about={"size": "full"})
+    full.save(tmp_path, prior)
+    assert size_of(tmp_path) == "full"
+    again = Actor.load(tmp_path, prior)
+    assert again.windows.images.shape == kept.images.shape
+    away = (again.windows.images.float() - kept.images.float()).abs()
+    assert 0 < float(away.mean()) < 2
+    person = again.person(MODEL, prior)
+    assert (person.scale, again.windows.scale) == (2, 2)
+    assert person.bank.images.shape[-2:] == (2 * WINDOW_HEIGHT, 2 * WINDOW_WIDTH)
+    written = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    rest = sum(size for name, size in written.items() if name != "references.safetensors")
+    assert rest + 2 * count * MOST_BYTES < 29e6
+
+
+def test_an_older_actor_is_a_light_one(tmp_path: Path) -> None:
+    """Kills a KeyError, or full weights asked for, where `actor.json` says nothing of a size."""
+    learned().save(tmp_path, PRIOR)
+    assert size_of(tmp_path) == "light"

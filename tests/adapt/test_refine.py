@@ -84,7 +84,7 @@ def quick(
 
     monkeypatch.setattr(pipeline, "track_clip", tracked)
     monkeypatch.setattr(pipeline, "SHORTEST_LEARNING", 0.2)
-    monkeypatch.setattr(pipeline, "default_prior", lambda: small)
+    monkeypatch.setattr(pipeline, "default_prior", lambda size: small)
     monkeypatch.setattr(pipeline, "_write_report", lambda *_: None)
     return asked
 

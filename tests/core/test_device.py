@@ -12,7 +12,6 @@ from moving_head import speaking
 from painted_head import painted_windows
 from torch import Tensor, nn
 
-import prior.training.train_renderer as training
 import render.fragments
 from core.device import on_device, resolve_device
 from core.errors import AssetError, UsageError
@@ -81,8 +80,8 @@ def clip() -> Pupil:
 def test_a_training_step_stays_on_its_device(clip: Pupil, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kills tensors made on the CPU between those of a device, from the drawing of samples to the
     gradients, and random numbers that differ by device."""
-    monkeypatch.setattr(training, "RendererConfig", lambda: RendererConfig(widths=(8, 8, 8, 8)))
-    state = PriorState([own_texture(clip.whole)], RendererTraining()).to(META)
+    config = RendererTraining(renderer=RendererConfig(widths=(8, 8, 8, 8)))
+    state = PriorState([own_texture(clip.whole)], config).to(META)
     # What is visible cannot be asked of tensors without values: every pixel sees a triangle.
     monkeypatch.setattr(
         render.fragments, "visible_faces",

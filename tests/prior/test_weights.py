@@ -15,6 +15,7 @@ from prior.motion.expression import load_driver
 from prior.motion.generator import load_generator
 from prior.painting.renderer import RendererPrior, default_prior, untrained
 from prior.weights import FOLDER, own_weights
+from render.deferred import RENDERERS
 
 
 @pytest.fixture
@@ -85,6 +86,30 @@ def test_the_doctor_and_the_cards_tell_whose_weights_are_used(
 def test_every_weight_file_has_a_card() -> None:
     """Kills a file that ships without a word on what taught it."""
     assert set(cards_in_use()) == set(weights.NAMES)
+
+
+def test_without_full_weights_the_sentence_says_how_to_make_them(studio: Path) -> None:
+    """Kills a light network shown windows of the full size, and a remedy that cannot help: redub
+    installed again has no such file either."""
+    with pytest.raises(AssetError, match=r"prior train --size full -o FOLDER.*REDUB_WEIGHTS"):
+        default_prior.__wrapped__("full")
+
+
+def test_full_weights_stand_beside_the_light_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills full weights that push the shipped light ones aside, or that no page tells of."""
+    untrained(5, "full").save(tmp_path / "renderer_full.safetensors")
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    found = default_prior.__wrapped__("full")
+    assert found.config == RENDERERS["full"]
+    assert found.colours.shape == (3, 512, 512)
+    assert default_prior.__wrapped__().config == RENDERERS["light"]
+    assert list(own_weights()) == ["renderer_full"]
+    monkeypatch.setattr("prior.card.default_prior", default_prior.__wrapped__)
+    assert cards_in_use()["renderer_full"] == untrained(5, "full").about
+    assert "Rendering prior of the full size" in pages_in_use()
+    assert examined()["full rendering prior"]["licence"] == "your own"
 
 
 def test_takes_are_drawn_around_the_speech_model_in_use(monkeypatch: pytest.MonkeyPatch) -> None:

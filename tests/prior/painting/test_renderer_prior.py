@@ -205,8 +205,7 @@ READY: dict[str, TrainingClip] = {}
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network of eight channels and textures of 32 texels: what is tested is the loop."""
-    monkeypatch.setattr(training, "RendererConfig", lambda: SMALL)
+    """Textures of 32 texels, as the network has eight channels: what is tested is the loop."""
     monkeypatch.setattr(training, "SIZE", 32)
 
     def remembered(windows: Windows, model: MorphableModel, person: str) -> TrainingClip:
@@ -220,12 +219,12 @@ def run(
     folder: Path,
     stop: int | None = None,
     prior: RendererPrior | None = None,
-    **changes: float,
+    **changes: object,
 ) -> list[Step]:
     """The steps of a training of six, broken off after `stop`; two clips fit into memory, and
     every third step another one comes."""
     settings = {"steps": 6, "batch": 2, "hold": 2, "visit": 6, "checkpoint_seconds": -1.0}
-    config = RendererTraining(**{**settings, **changes})  # pyright: ignore
+    config = RendererTraining(**{"renderer": SMALL, **settings, **changes})  # pyright: ignore
     loop = train_renderer(corpus, folder, config, prior=prior)
     steps = [event for event in islice(loop, stop) if not isinstance(event, Grid)]
     loop.close()  # pyright: ignore
@@ -303,6 +302,27 @@ def test_another_number_of_processes_does_not_resume(corpus: Path, tmp_path: Pat
     (tmp_path / "checkpoint.json").write_text('{"step": 1, "processes": 2}')
     with pytest.raises(UsageError, match="trained by 2 processes"):
         run(corpus, tmp_path)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_corpus_a_start_or_a_checkpoint_of_another_size_is_refused(
+    corpus: Path, tmp_path: Path
+) -> None:
+    """Kills faces 192 pixels high shown to a network of 384, layers that do not fit met by a trace,
+    and a card that says full of what learned from light windows."""
+    full = replace(SMALL, size="full")
+    with pytest.raises(UsageError, match=r"light size.*--size full.*prior prepare --size full"):
+        run(corpus, tmp_path / "a", renderer=full)
+    with pytest.raises(UsageError, match=r"--start holds a full renderer"):
+        run(corpus, tmp_path / "b", prior=replace(untrained(0), config=full))
+    run(corpus, tmp_path / "c", steps=1)
+    index = Index.load(corpus)
+    (tmp_path / "d").mkdir()
+    for shard in index.shards:
+        (tmp_path / "d" / shard.file).symlink_to(corpus / shard.file)
+    replace(index, size="full").save(tmp_path / "d")
+    with pytest.raises(UsageError, match="c holds a light renderer"):
+        run(tmp_path / "d", tmp_path / "c", renderer=full)
 
 
 @pytest.mark.usefixtures("small")

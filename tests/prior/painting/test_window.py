@@ -8,7 +8,7 @@ from face3d.mask import covered_mask, swept_mask
 from face3d.morphable import default_model
 from face3d.track import Motion
 from face3d.view import WINDOW_WIDTH, window_corner
-from prior.painting.window import STANDARD, Window, window_of
+from prior.painting.window import Window, standard, window_of
 from render.deferred import STRIDE
 
 MODEL = default_model()
@@ -75,4 +75,4 @@ def test_windows_grow_with_the_face_in_whole_strides() -> None:
     assert large.width > 300
     assert large.height > 200
     assert large.width % STRIDE == large.height % STRIDE == 0
-    assert window(HEAD[:0], HEAD[:0], NEAR) == STANDARD
+    assert window(HEAD[:0], HEAD[:0], NEAR) == standard(1)

@@ -15,7 +15,13 @@ from face3d.topology import LIPS
 from face3d.track import Track, camera_vertices
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image
 from media.clip import Clip
-from prior.training.corpus import MARGIN, gather_windows
+from prior.training.corpus import (
+    MARGIN,
+    Sample,
+    decode_sample,
+    encode_sample,
+    gather_windows,
+)
 from prior.training.prepare import Source, clip_keys, is_done, list_sources, prepare, stretches_of
 from prior.training.shards import Index
 from prior.training.stream import Library
@@ -44,6 +50,32 @@ def test_gathered_windows_are_the_clips(performer_clip: Clip, performer_track: T
         lips = windows.camera(i).pixels_from_camera(vertices)[0, list(LIPS)].mean(0)
         off = lips - torch.tensor([columns / 2, rows / 2])
         assert float(off.abs().max()) < 30
+
+
+def test_full_windows_are_cut_from_finer_crops(
+    performer_clip: Clip, performer_track: Track, tmp_path: Path
+) -> None:
+    """Kills light windows enlarged, cameras of the crop before it was made finer, a size lost on
+    the way to disk, and a folder that mixes sizes."""
+    windows = gather_windows(
+        performer_clip, performer_track, MODEL, np.array([3]), 2 * MARGIN, scale=2
+    )
+    assert windows.margin == 2 * MARGIN
+    size = (2 * (WINDOW_HEIGHT + 2 * MARGIN), 2 * (WINDOW_WIDTH + 2 * MARGIN))
+    assert windows.images.shape[-2:] == size
+    frame = next(f for f in performer_clip.frames(range(4)) if f.index == 3)
+    crop = crop_image(frame.rgb, performer_track.crop(3).finer(2))
+    left, top = windows.corner[0].tolist()
+    expected = crop[top : top + size[0], left : left + size[1]].transpose(2, 0, 1)
+    assert np.array_equal(windows.images[0, :, : expected.shape[1]].numpy(), expected)
+    lips = camera_vertices(MODEL, windows.identity, windows.motion)[:, list(LIPS)]
+    off = windows.camera(0).pixels_from_camera(lips)[0].mean(0) - torch.tensor(size[::-1]) / 2
+    assert float(off.abs().max()) < 60
+    assert decode_sample(encode_sample(Sample(windows, None, {}))).windows.scale == 2
+    Index(95, size="full").save(tmp_path)
+    assert Index.load(tmp_path).size == "full"
+    with pytest.raises(UsageError, match="full size, not light"):
+        next(prepare([], tmp_path, quality=95))
 
 
 def test_a_shifted_camera_sees_the_shifted_window() -> None:

@@ -24,7 +24,8 @@ def small_state() -> PriorState:
     """A small network that is the same in every process, and a texture for each of four slots."""
     torch.manual_seed(5)
     starts = [torch.rand(16, SIDE, SIDE) - 0.5 for _ in range(4)]
-    state = PriorState(starts, RendererTraining())
+    config = RendererTraining(renderer=RendererConfig(widths=(8, 8, 8, 8)))
+    state = PriorState(starts, config)
     torch.nn.init.normal_(state.shared.renderer.head.weight, std=0.05)
     torch.nn.init.normal_(state.shared.start.head.weight, std=0.05)
     return state
@@ -71,7 +72,7 @@ def gradients(ranks: Ranks, slots: tuple[int, ...]) -> dict[str, Tensor]:
 
 def second_process(folder: Path, environment: dict[str, str]) -> None:
     os.environ.update(environment)
-    training.RendererConfig, training.SIZE = small_config, SIDE  # pyright: ignore
+    training.SIZE = SIDE  # pyright: ignore
     training.bfloat16_pays = never  # pyright: ignore
     with joined(CPU) as ranks:
         torch.save(gradients(ranks, (2, 3)), folder / "second.pt")
@@ -82,16 +83,11 @@ def never(kind: str) -> bool:
     return False
 
 
-def small_config() -> RendererConfig:
-    return RendererConfig(widths=(8, 8, 8, 8))
-
-
 def test_two_processes_are_one_with_the_double_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kills gradients that are summed, not shared, or scaled twice, clocks that disagree, and
     textures that learn at another rate than alone."""
-    monkeypatch.setattr(training, "RendererConfig", small_config)
     monkeypatch.setattr(training, "SIZE", SIDE)
     monkeypatch.setattr(training, "bfloat16_pays", never)
     with joined(CPU) as alone:
