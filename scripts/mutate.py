@@ -764,7 +764,7 @@ MUTANTS = (
     *of_file(
         "adapt/actor.py",
         "tests/adapt/test_actor.py",
-        ("lossless whatever the size", "if images.nbytes <= LOSSLESS_BYTES:", "if True:"),
+        ("lossless whatever the size", "if images[0].nbytes <= LOSSLESS_BYTES:", "if True:"),
     ),
     *of_file(
         "adapt/lessons.py",

@@ -56,17 +56,17 @@ def close_up(
     if binned > 1:
         picture = cv2.resize(picture, sides, interpolation=cv2.INTER_AREA)
     x, y = (patch.left - crop.left) * crop.scale, (patch.top - crop.top) * crop.scale
-    return CloseUp(to_jpeg(picture), x - left, y - top, 1 / (crop.scale * binned))
+    return CloseUp(to_jpeg(picture, MOST_BYTES), x - left, y - top, 1 / (crop.scale * binned))
 
 
-def to_jpeg(rgb: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """Colour at full resolution, in the best quality that keeps to `MOST_BYTES`."""
+def to_jpeg(rgb: UInt8[np.ndarray, "h w 3"], most_bytes: int) -> bytes:
+    """Colour at full resolution, in the best quality that keeps to so many bytes."""
     bgr = np.ascontiguousarray(rgb[..., ::-1])
     sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     for quality in QUALITIES:
         settings = [cv2.IMWRITE_JPEG_QUALITY, quality, *sampling]
         content = cv2.imencode(".jpg", bgr, settings)[1].tobytes()
-        if len(content) <= MOST_BYTES:
+        if len(content) <= most_bytes:
             break
     return content
 

@@ -1,10 +1,10 @@
 """Detail for plates whose faces are larger than the crops they are painted in.
 
-The network paints faces 192 pixels high (384, the full size); a larger one gets that picture
-enlarged, and its pores,
-creases and teeth's edges from the close-ups of the references. The mesh brings a close-up into
-place, optical flow (DIS, Kroeger et al. 2016) takes off what the mesh leaves, and it lends its fine
-band wherever the reference, seen as coarsely as the network paints, looks like the painting.
+The network paints faces 192 pixels high, of the full size 384; a larger one gets that picture
+enlarged, and its pores, creases and teeth's edges from the close-ups of the references. The mesh
+brings a close-up into place, optical flow (DIS, Kroeger et al. 2016) takes off what the mesh
+leaves, and it lends its fine band wherever the reference, seen as coarsely as the network paints,
+looks like the painting.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ import torch
 from moving_head import somebody, speaking
 from painted_head import painted_windows
 
-from adapt.actor import Actor, fingerprint, read_about, size_of
+from adapt.actor import LOSSY_BYTES, Actor, fingerprint, read_about, size_of
 from adapt.lessons import REFERENCES, kept_references
 from adapt.speaking_style import SpeakingStyle
 from adapt.takes import joined
@@ -248,12 +248,13 @@ def test_an_actor_fits_into_thirty_megabytes(tmp_path: Path) -> None:
 
 def test_a_full_actor_fits_too(tmp_path: Path) -> None:
     """Kills lossless references of the full size, light crops around them when they are loaded, and
-    as many as of the light size: a picture and a close-up each take what one may take at most."""
+    as many as of the light size: each picture and close-up may take its most, and 5 MB are left for
+    the report."""
     prior, actor = untrained(0, "full"), learned()
     count = REFERENCES // 2
     first = painted_windows(speaking(1), 2 * MARGIN, scale=2)
     assert len(kept_references(joined([first] * 2 * count), MODEL)) == count
-    kept = kept_references(joined([first] * 40), MODEL)
+    kept = kept_references(joined([first] * 2), MODEL)
     random = torch.Generator().manual_seed(0)
     weights = {k: v + torch.rand(v.shape, generator=random) for k, v in prior.weights.items()}
     texture = torch.rand(CHANNELS, 2 * SIZE, 2 * SIZE, generator=random)
@@ -269,7 +270,7 @@ def test_a_full_actor_fits_too(tmp_path: Path) -> None:
     assert person.bank.images.shape[-2:] == (2 * WINDOW_HEIGHT, 2 * WINDOW_WIDTH)
     written = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
     rest = sum(size for name, size in written.items() if name != "references.safetensors")
-    assert rest + 2 * count * MOST_BYTES < 29e6
+    assert rest + count * (MOST_BYTES + LOSSY_BYTES) < 25.1e6
 
 
 def test_an_older_actor_is_a_light_one(tmp_path: Path) -> None:
