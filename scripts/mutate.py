@@ -805,6 +805,8 @@ MUTANTS = (
         "adapt/personalise.py",
         "tests/adapt/test_personalise.py",
         ("last instead of best", "if error < ALIKE * best_error:", "if True:"),
+        ("best of a few frames", "ALIKE = 1.1\n", "ALIKE = 1.0\n"),
+        ("measure creeps up", "min(error, best_error)", "error"),
         ("resumes from nothing", "    if checkpoint.exists():\n", "    if False:\n"),
     ),
     *of_file(
