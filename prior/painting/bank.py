@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from core.camera import Camera
@@ -135,13 +135,39 @@ def warp_references(
     model: MorphableModel, view: View, bank: ReferenceBank, chosen: Int[Tensor, "B K"]
 ) -> Float[Tensor, "B K 4 H W"]:
     """References seen in the view's pose: colours in [−1, 1] and whether they show the point."""
-    inner = view.inner[:, None].float()
     warped = []
     for k in range(chosen.shape[1]):
         pick = chosen[:, k]
         xy = pixels_in_reference(view.fragments, bank, pick, model.triangles)
         colours = sample_image(bank.images[pick].float() / 127.5 - 1, xy)
-        shown = sample_image(bank.uv[pick].float(), xy)
-        visible = ((shown - view.uv).square().sum(1, keepdim=True) < HIDDEN_UV**2).float() * inner
+        visible = visible_at(bank.uv[pick], xy, view.uv, view.inner)[:, None].float()
         warped.append(torch.cat([colours * visible, visible], 1))
     return torch.stack(warped, 1)
+
+
+def visible_at(
+    seen: Float[Tensor, "B 2 h w"],
+    xy: Float[Tensor, "B 2 H W"],
+    uv: Float[Tensor, "B 2 H W"],
+    wanted: Bool[Tensor, "B H W"],
+) -> Bool[Tensor, "B H W"]:
+    """Which of the wanted pixels' surface points `uv` references, whose pixels see `seen`, show at
+    `xy`: in the mean around there, or in one of the four pixels around it.
+
+    The mean sees neither side of an edge such as the lips' inner one, where skin and mouth meet.
+    """
+    found = wanted & alike(sample_image(seen.float(), xy), uv)
+    batch, row, column = torch.nonzero(wanted & ~found, as_tuple=True)
+    height, width = seen.shape[-2:]
+    left, top = (xy[batch, :, row, column] - 0.5).floor().long().unbind(1)
+    point, any_of = uv[batch, :, row, column], torch.zeros_like(batch, dtype=torch.bool)
+    for x, y in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        here = seen[batch, :, y.clamp(0, height - 1), x.clamp(0, width - 1)]
+        any_of |= inside & alike(here, point)
+    found[batch, row, column] = any_of
+    return found
+
+
+def alike(one: Float[Tensor, "N 2 *rest"], other: Float[Tensor, "N 2 *rest"]) -> Tensor:
+    return (one - other).square().sum(1) < HIDDEN_UV**2

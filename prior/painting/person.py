@@ -19,6 +19,7 @@ from face3d.mask import (
     grown,
     sweep_covering,
     swept_mask,
+    with_cheeks,
 )
 from face3d.morphable import MorphableModel
 from face3d.track import Crop, Identity, Motion, Track, camera_vertices
@@ -132,13 +133,14 @@ def shot_window(person: Person, track: Track, motion: Motion, shot: int) -> Wind
 @dataclass(frozen=True)
 class Seen:
     """Frames of one shot: what the network is shown of them, `K` references brought into their
-    poses, left and top of their windows, their cameras, where the line's mouth covers them, and
-    the plate's light on them."""
+    poses, left and top of their windows, their cameras, what of them may be repainted, where the
+    line's mouth covers them, and the plate's light on them."""
 
     conditions: Conditions
     references: Float[Tensor, "B K 4 H W"]
     corners: list[tuple[int, int]]
     cameras: list[Camera]
+    swept: Bool[Tensor, "B H W"]
     covered: Bool[Tensor, "B H W"]
     lit: Lit | None
 
@@ -158,14 +160,14 @@ def shown(
     here = motion[picked]
     image, corners, cameras = cut_out(person, group, track, here, window)
     view = look(model, person.identity, here, cameras)
-    outer = swept_mask(model, person.identity, here, cameras, sweep, person.scale)
-    outer = outer[:, None].float()
+    swept = swept_mask(model, person.identity, here, cameras, sweep, person.scale)
+    outer = with_cheeks(swept, person.scale)[:, None].float()
     lit = None if grade is None else grade.on(view.uv)
     image = image if lit is None else lit.to_actor(image)
     every = assembled(model, view, outer, image, person.bank, chosen.to(picked.device)[picked])
     conditions = replace(every, references=every.references[:, :SHOWN])
     line = covered(model, view.fragments)
-    return Seen(conditions, every.references, corners, cameras, line, lit)
+    return Seen(conditions, every.references, corners, cameras, swept, line, lit)
 
 
 def cut_out(
@@ -275,7 +277,7 @@ def repainted(person: Person, plate: Motion, seen: Seen) -> Bool[Tensor, "B H W"
     plate = on_device(plate, person.model.mean.device)
     old = covered_mask(person.model, person.identity, plate, seen.cameras)
     near = grown(old | seen.covered, person.scale * (MARGIN_PIXELS + FEATHER_PIXELS))
-    return near & (seen.conditions.outer[:, 0] > 0)
+    return near & seen.swept
 
 
 def nearest_reference(

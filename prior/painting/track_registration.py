@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from core.device import bfloat16_pays, on_device
-from face3d.mask import sweep_covering, swept_mask
+from face3d.mask import hidden_mask, sweep_covering
 from face3d.motion import joined, smoothness
 from face3d.solve import POSE, Fit, smooth_step
 from face3d.track import Motion, Track
@@ -193,5 +193,5 @@ def sight_of(
     if grade is not None:
         image = grade.to_actor(image, look(person.model, person.identity, motion, cameras).uv)
     model, who, scale = person.model, person.identity, person.scale
-    outer = swept_mask(model, who, motion, cameras, sweep, scale)[:, None].float()
+    outer = hidden_mask(model, who, motion, cameras, sweep, scale)[:, None].float()
     return Sight(model, who, person.bank, image, outer, tuple(cameras), chosen, scale)

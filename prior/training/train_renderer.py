@@ -31,7 +31,7 @@ from core.progress import Step
 from core.serial import load_header
 from face3d.anatomy import FACE_V
 from face3d.lips import mouth_opening
-from face3d.mask import swept_mask
+from face3d.mask import hidden_mask
 from face3d.morphable import MorphableModel, default_model
 from face3d.unwrap import filled, unwrap
 from face3d.view import look
@@ -140,7 +140,7 @@ def training_clip(windows: Windows, model: MorphableModel, person: str) -> Train
     motion, identity = windows.motion, windows.identity
     outer = torch.cat(
         [
-            swept_mask(model, identity, motion[i : i + 1], camera, scale=windows.scale)
+            hidden_mask(model, identity, motion[i : i + 1], camera, scale=windows.scale)
             for i, camera in enumerate(cameras)
         ]
     )

@@ -5,9 +5,11 @@ from moving_head import CAMERA, somebody, speaking
 
 from core.camera import Camera
 from face3d.mask import (
+    BULGE_PIXELS,
     JAW_SWEEP,
     MARGIN_PIXELS,
     grown,
+    hidden_mask,
     lower_face,
     sweep_covering,
     swept_mask,
@@ -58,6 +60,20 @@ def test_the_mask_ends_below_the_nose_and_a_margin_around_the_face() -> None:
         assert int(columns.min()) >= int(low[0]) - MARGIN_PIXELS - 3
         assert int(columns.max()) <= int(high[0]) + MARGIN_PIXELS + 3
         assert int(rows.max()) > int(high[1])  # the jaw drops further than a shut mouth
+
+
+def test_cheeks_beside_the_mesh_are_hidden_and_the_nose_is_not() -> None:
+    """Kills a hidden mask no wider than what is repainted, one that grows up and down as well, and
+    one that knows the expression."""
+    swept, hidden = (f(MODEL, WHO, MOTION, SMALL) for f in (swept_mask, hidden_mask))
+    assert torch.equal(hidden.any(2), swept.any(2))
+    for outside, inside in zip(hidden.flatten(0, 1), swept.flatten(0, 1), strict=True):
+        if not inside.any():
+            continue
+        (left, right), (low, high) = (m.nonzero().flatten()[[0, -1]] for m in (outside, inside))
+        assert (left, right) == (low - BULGE_PIXELS, high + BULGE_PIXELS)
+    other = MOTION.with_mouth(3 * MOTION.mouth.flip(0))
+    assert torch.equal(hidden, hidden_mask(MODEL, WHO, other, SMALL))
 
 
 def test_the_lower_face_is_bounded_by_its_line() -> None:
