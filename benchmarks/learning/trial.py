@@ -52,7 +52,7 @@ SEEDS = (0, 1, 2)
 FIRST = (4.0, 1.0, 16.0)
 """Seconds of footage that say most, and so come first."""
 
-METHOD = 7
+METHOD = 8
 """Raise it when actors are tracked, learned or painted otherwise: older results are void then."""
 
 PICTURES = 8
