@@ -471,8 +471,9 @@ def train_renderer(
     size = config.renderer.size
     if library.index.size != size:
         raise UsageError(
-            f"{corpus} holds windows of the {library.index.size} size, and --size {size} is to be "
-            f"trained; prepare another folder with `redub prior prepare --size {size}`."
+            f"{corpus} holds windows of the {library.index.size} size, and a {size} renderer is to "
+            f"be trained; give --size {library.index.size}, or prepare another folder with `redub "
+            f"prior prepare --size {size}`."
         )
     for what, found in (("--start", prior and prior.config.size), (folder, header.get("size"))):
         if found not in (None, size):

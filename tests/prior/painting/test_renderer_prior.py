@@ -311,7 +311,7 @@ def test_a_corpus_a_start_or_a_checkpoint_of_another_size_is_refused(
     """Kills faces 192 pixels high shown to a network of 384, layers that do not fit met by a trace,
     and a card that says full of what learned from light windows."""
     full = replace(SMALL, size="full")
-    with pytest.raises(UsageError, match=r"light size.*--size full.*prior prepare --size full"):
+    with pytest.raises(UsageError, match=r"light size.*--size light.*prior prepare --size full"):
         run(corpus, tmp_path / "a", renderer=full)
     with pytest.raises(UsageError, match=r"--start holds a full renderer"):
         run(corpus, tmp_path / "b", prior=replace(untrained(0), config=full))
