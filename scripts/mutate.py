@@ -741,6 +741,7 @@ MUTANTS = (
         Mutant(f"{name} of the light size", file, old, new, "tests/prior/painting/test_sizes.py")
         for name, file, old, new in (
             ("margin around the sweep", "face3d/mask.py", "scale * MARGIN_PIXELS", "MARGIN_PIXELS"),
+            ("room for cheeks", "face3d/mask.py", "scale * BULGE_PIXELS", "BULGE_PIXELS"),
             ("least width", "prior/painting/window.py", "max(width, scale * WINDOW_WIDTH)",
              "max(width, WINDOW_WIDTH)"),
             ("strides", "prior/painting/window.py", "scale * ROOM_PIXELS, scale * STRIDE",
