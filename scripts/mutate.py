@@ -573,6 +573,11 @@ MUTANTS = (
         ("AlexNet teaches", 'return lpips("vgg", device)', 'return lpips("alex", device)'),
     ),
     *of_file(
+        "evaluate/benchmark.py",
+        "tests/evaluate/test_temporal.py",
+        ("a seam where none can be", "true, shot.face, valid)", "true, shot.outer, valid)"),
+    ),
+    *of_file(
         "evaluate/metrics/perceptual.py",
         "tests/evaluate/test_perceptual.py",
         ("colours from 0 to 2", "/ 127.5 - 1", "/ 127.5"),
