@@ -106,7 +106,8 @@ def test_full_weights_stand_beside_the_light_ones(
     assert found.colours.shape == (3, 512, 512)
     assert default_prior.__wrapped__().config == RENDERERS["light"]
     assert list(own_weights()) == ["renderer_full"]
-    monkeypatch.setattr("prior.card.default_prior", default_prior.__wrapped__)
+    for place in ("prior.card", "prior.painting.renderer"):  # what is kept would outlive this test
+        monkeypatch.setattr(f"{place}.default_prior", default_prior.__wrapped__)
     assert cards_in_use()["renderer_full"] == untrained(5, "full").about
     assert "Rendering prior of the full size" in pages_in_use()
     assert examined()["full rendering prior"]["licence"] == "your own"
