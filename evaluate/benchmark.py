@@ -23,7 +23,7 @@ from evaluate.metrics.sync import measure_sync
 from evaluate.metrics.temporal import flicker_ratio, outside_max_diff, seam_ratio
 from evaluate.own_pixels import FRAMES, mean_scores, score_own_pixels
 from face3d.landmarks import COUNT, FaceMesh
-from face3d.mask import MARGIN_PIXELS, grown, jaw_sweep, sweep_covering
+from face3d.mask import sweep_covering, swept_mask
 from face3d.morphable import MorphableModel
 from face3d.track import Crop, Track
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH, crop_image, cut, window_corner
@@ -50,15 +50,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Shot:
-    """Truth and systems of a shot, ready to score: windows, masks, landmarks in crop pixels.
-
-    `face`: where a jaw can be, at whose border painting fades into the plate; `outer`, what is
-    scored, has a margin.
-    """
+    """Truth and systems of a shot, ready to score: windows, masks, landmarks in crop pixels."""
 
     truth: Seen
     systems: Mapping[str, Seen]
-    face: Bool[np.ndarray, "T h w"]
     outer: Bool[np.ndarray, "T h w"]
     corners: list[tuple[int, int]]
     valid: Bool[np.ndarray, " T"]
@@ -79,7 +74,7 @@ def collect(
     sweep = sweep_covering(track.motion.mouth)
     streams: dict[str, Iterator[Frame]] = {name: iter(s) for name, s in systems.items()}
     truth, seen = Seen(), {name: Seen() for name in streams}
-    faces, outer, corners = [], [], []
+    outer, corners = [], []
     every = -(-len(track) // FRAMES)
     meshes = {name: FaceMesh() for name in ("truth", *streams)}
     for i, frame in enumerate(plate):
@@ -88,9 +83,7 @@ def collect(
         here = track.motion[i : i + 1]
         left, top = window_corner(model, track.identity, here, camera, *size)[0]
         window = camera.cropped(left, top, 1.0, *size)
-        face = jaw_sweep(model, track.identity, here, window, sweep)
-        mask = grown(face, MARGIN_PIXELS)[0].numpy()
-        faces.append(face[0].numpy())
+        mask = swept_mask(model, track.identity, here, window, sweep)[0].numpy()
         outer.append(mask)
         corners.append((left, top))
         inside = mask_in_frame(mask, crop, left, top, frame)
@@ -112,7 +105,7 @@ def collect(
                 into.own_pixels.append(score_own_pixels(shown.rgb, frame.rgb, mask, *place))
     for mesh in meshes.values():
         mesh.close()
-    return Shot(truth, seen, np.stack(faces), np.stack(outer), corners, track.valid.numpy())
+    return Shot(truth, seen, np.stack(outer), corners, track.valid.numpy())
 
 
 def mask_in_frame(
@@ -164,7 +157,7 @@ def figures(shot: Shot, name: str, fps: Any, sound: Audio | None) -> dict[str, A
         "sync": sync_of(ours, fps, sound),
         "grain": grain_ratios(made, true, shot.outer, valid),
         "flicker_ratio": flicker_ratio(made, true, shot.outer, valid),
-        "seam_ratio": seam_ratio(made, true, shot.face, valid),
+        "seam_ratio": seam_ratio(made, true, shot.outer, valid),
         "outside_max_diff": seen.outside,
     }
 

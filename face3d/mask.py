@@ -3,7 +3,7 @@
 `inner`: the lower face in the pose that is rendered. `outer`: everything the lower face could
 cover at this head pose, found by sweeping the jaw of a *neutral* face. The plate is shown outside
 `outer` only; were the mask drawn from the plate's own mouth, its outline would leak the old line.
-So would cheeks that stand out beyond the mesh, so more is hidden than the sweep.
+So would cheeks that stand out beyond the mesh, so more is hidden than is repainted.
 `covered`: what a mouth as it moves does cover, for laying the finished picture over the plate.
 """
 
@@ -45,17 +45,18 @@ def _of(vertices: Bool[Tensor, "V"], model: MorphableModel, face: Tensor) -> Ten
     return torch.cat([belongs, belongs.new_zeros(1)])[face.long()]
 
 
-def jaw_sweep(
+def swept_mask(
     model: MorphableModel,
     identity: Identity,
     motion: Motion,
     camera: Camera | Sequence[Camera],
     sweep: tuple[float, ...] = JAW_SWEEP,
+    scale: int = 1,
 ) -> Bool[Tensor, "T H W"]:
-    """What the lower face could cover in every frame: by head pose and identity, never by the
-    expression.
+    """What may be repainted of every frame: by head pose and identity, never by the expression.
 
-    All frames in one camera, or each in its own of the same size.
+    All frames in one camera, or each in its own of the same size, of crops so many times as fine as
+    a track's.
     """
     count, size = len(motion), camera if isinstance(camera, Camera) else camera[0]
     mouth = motion.mouth.new_zeros(len(sweep), motion.mouth.shape[1])
@@ -70,18 +71,8 @@ def jaw_sweep(
     vertices = camera_vertices(model, identity, still).unflatten(0, (count, len(sweep)))
     clip = clip_positions(camera, vertices).flatten(0, 1)
     faces = visible_faces(clip, model.triangles, size.height, size.width)
-    return _lower(model, faces).unflatten(0, (count, len(sweep))).any(1)
-
-
-def swept_mask(
-    model: MorphableModel,
-    identity: Identity,
-    motion: Motion,
-    camera: Camera | Sequence[Camera],
-    sweep: tuple[float, ...] = JAW_SWEEP,
-) -> Bool[Tensor, "T H W"]:
-    """The sweep and a margin, for what is not exactly where the mesh is."""
-    return grown(jaw_sweep(model, identity, motion, camera, sweep), MARGIN_PIXELS)
+    swept = _lower(model, faces).unflatten(0, (count, len(sweep))).any(1)
+    return grown(swept, scale * MARGIN_PIXELS)
 
 
 def hidden_mask(
@@ -92,13 +83,13 @@ def hidden_mask(
     sweep: tuple[float, ...] = JAW_SWEEP,
     scale: int = 1,
 ) -> Bool[Tensor, "T H W"]:
-    """What of a plate is not shown, in crops so many times as fine as a track's."""
-    return hidden(jaw_sweep(model, identity, motion, camera, sweep), scale)
+    """What of a plate is not shown: all that may be repainted, and the cheeks beside it."""
+    return with_cheeks(swept_mask(model, identity, motion, camera, sweep, scale), scale)
 
 
-def hidden(swept: Bool[Tensor, "T H W"], scale: int = 1) -> Bool[Tensor, "T H W"]:
-    """The sweep with its margin, and where cheeks may stand out beside it."""
-    return widened(grown(swept, scale * MARGIN_PIXELS), scale * BULGE_PIXELS, axis=2)
+def with_cheeks(swept: Bool[Tensor, "T H W"], scale: int = 1) -> Bool[Tensor, "T H W"]:
+    """A swept mask, and where cheeks may stand out beside it."""
+    return widened(swept, scale * BULGE_PIXELS, axis=2)
 
 
 def grown(mask: Bool[Tensor, "T H W"], pixels: int) -> Bool[Tensor, "T H W"]:

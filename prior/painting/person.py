@@ -17,9 +17,9 @@ from face3d.mask import (
     covered,
     covered_mask,
     grown,
-    hidden,
-    jaw_sweep,
     sweep_covering,
+    swept_mask,
+    with_cheeks,
 )
 from face3d.morphable import MorphableModel
 from face3d.track import Crop, Identity, Motion, Track, camera_vertices
@@ -160,8 +160,8 @@ def shown(
     here = motion[picked]
     image, corners, cameras = cut_out(person, group, track, here, window)
     view = look(model, person.identity, here, cameras)
-    swept = jaw_sweep(model, person.identity, here, cameras, sweep)
-    outer = hidden(swept, person.scale)[:, None].float()
+    swept = swept_mask(model, person.identity, here, cameras, sweep, person.scale)
+    outer = with_cheeks(swept, person.scale)[:, None].float()
     lit = None if grade is None else grade.on(view.uv)
     image = image if lit is None else lit.to_actor(image)
     every = assembled(model, view, outer, image, person.bank, chosen.to(picked.device)[picked])
@@ -271,9 +271,8 @@ def lenders_of(
 def repainted(person: Person, plate: Motion, seen: Seen) -> Bool[Tensor, "B H W"]:
     """Where one of two mouths comes near: the plate's own, which must go, or the new one.
 
-    Beyond that the plate's collar is sharper than any painted one, and beside the face stands what
-    stands there, not what the footage showed behind the actor. The network is not shown this mask,
-    whose outline follows the plate's mouth.
+    Beyond that the plate's collar is sharper than any painted one. The network is not shown this
+    mask, whose outline follows the plate's mouth.
     """
     plate = on_device(plate, person.model.mean.device)
     old = covered_mask(person.model, person.identity, plate, seen.cameras)

@@ -46,7 +46,7 @@ def test_the_column_comes_with_the_library(tmp_path: Path, monkeypatch: pytest.M
     unknown = np.full((478, 2), np.nan)
     truth, made = Seen(list(windows), [unknown] * 2), Seen(list(windows[::-1]), [unknown] * 2)
     everywhere = np.ones((2, 40, 48), bool)
-    shot = Shot(truth, {"made": made}, everywhere, everywhere, [(0, 0)] * 2, np.ones(2, bool))
+    shot = Shot(truth, {"made": made}, everywhere, [(0, 0)] * 2, np.ones(2, bool))
     install(monkeypatch, tmp_path, "alex")
     found = figures(shot, "made", 25, None)
     maps = lpips_maps(windows[::-1], windows)

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from evaluate.benchmark import Seen, Shot, figures
 from evaluate.metrics.temporal import flicker_ratio, jitter, outside_max_diff, seam_ratio
 
 
@@ -115,16 +114,3 @@ def test_outside_difference_of_float_planes_minds_nan() -> None:
     nothing = np.zeros((2, 2), bool)
     assert outside_max_diff([plate], [plate.copy()], nothing) == 0
     assert math.isnan(outside_max_diff([np.ones((2, 2), np.float32)], [plate], nothing))
-
-
-def test_a_seam_is_looked_for_where_painting_begins() -> None:
-    """Kills a seam sought at the border of what is scored, where the plate is on both sides."""
-    noise = np.random.default_rng(0).integers(100, 130, (2, 40, 48, 3), np.uint8)
-    face, outer = np.zeros((2, 2, 40, 48), bool)
-    face[:, 12:28, 12:36], outer[:, 8:32, 8:40] = True, True
-    patched = noise.copy()
-    patched[face] += 60
-    unknown = [np.full((478, 2), np.nan)] * 2
-    truth, made = Seen(list(noise), unknown), Seen(list(patched), unknown)
-    shot = Shot(truth, {"made": made}, face, outer, [(0, 0)] * 2, np.ones(2, bool))
-    assert figures(shot, "made", 25, None)["seam_ratio"] > 2

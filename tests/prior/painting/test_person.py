@@ -10,7 +10,7 @@ import torch
 from moving_head import CAMERA, somebody, speaking
 from painted_head import CROP, painted_windows, picture, texture_at
 
-from face3d.mask import jaw_sweep, sweep_covering, swept_mask
+from face3d.mask import sweep_covering, swept_mask
 from face3d.morphable import default_model
 from face3d.track import Track
 from media.frame import Frame
@@ -143,19 +143,6 @@ def test_another_line_changes_the_mouth(person: Person, track: Track) -> None:
         inside = (matte > 0.9) & (larger > 0.9)
         change = np.abs(on_crop(said, said.rgb) - on_crop(opened, opened.rgb))
         assert change[inside].mean() > 2
-
-
-def test_beside_the_face_stands_what_stands_there(person: Person, track: Track) -> None:
-    """Kills a rim of the footage's background: nothing is laid beyond where a jaw can be."""
-    for i, (_, made) in enumerate(paint(person, frames(), track, MOTION.mouth, (None, None))):
-        if made is None:
-            continue
-        camera, height, width = track.crop(i).camera(CAMERA), *made.matte.shape
-        camera = camera.cropped(made.left, made.top, 1.0, width, height)
-        sweep = sweep_covering(MOTION.mouth)
-        face = jaw_sweep(MODEL, WHO, MOTION[i : i + 1], camera, sweep)[0].numpy()
-        assert (made.matte > 0).sum() > 3000
-        assert not made.matte[~face].any()
 
 
 def test_what_no_mouth_comes_near_stays_the_plates(person: Person, track: Track) -> None:

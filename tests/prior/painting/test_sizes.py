@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from core.size import SCALES
-from face3d.mask import hidden_mask
+from face3d.mask import hidden_mask, swept_mask
 from face3d.morphable import default_model
 from face3d.track import Crop, Motion, Track, camera_vertices
 from face3d.view import WINDOW_HEIGHT, WINDOW_WIDTH
@@ -80,10 +80,11 @@ def test_a_shots_window_lies_on_the_same_part_of_the_face() -> None:
 def test_masks_are_the_same_in_more_pixels() -> None:
     """Kills a margin, or room for cheeks, of the light size around a mask twice as fine: it leaks
     half of either."""
-    light = hidden_mask(MODEL, WHO, MOTION, CROP.camera(CAMERA)).float()
-    full = hidden_mask(MODEL, WHO, MOTION, FINE.camera(CAMERA), scale=2).float()
-    assert abs(float(full.sum() / 4 / light.sum()) - 1) < 0.005
-    assert float((avg_pool2d(full[:, None], 2)[:, 0] - light).abs().sum() / light.sum()) < 0.02
+    for mask in (swept_mask, hidden_mask):
+        light = mask(MODEL, WHO, MOTION, CROP.camera(CAMERA)).float()
+        full = mask(MODEL, WHO, MOTION, FINE.camera(CAMERA), scale=2).float()
+        assert abs(float(full.sum() / 4 / light.sum()) - 1) < 0.005
+        assert float((avg_pool2d(full[:, None], 2)[:, 0] - light).abs().sum() / light.sum()) < 0.02
 
 
 def test_weights_and_fades_reach_as_far() -> None:
@@ -122,7 +123,7 @@ def sight(scale: int) -> Sight:
     windows = painted_windows(MOTION, scale=scale)
     cameras = [windows.camera(i) for i in range(len(windows))]
     bank = ReferenceBank.of(MODEL, WHO, MOTION, windows.frame, windows.images, cameras)
-    outer = hidden_mask(MODEL, WHO, MOTION, cameras, scale=scale)[:, None].float()
+    outer = swept_mask(MODEL, WHO, MOTION, cameras, scale=scale)[:, None].float()
     chosen = torch.zeros(len(MOTION), 2, dtype=torch.int64)
     image = windows.images.float() / 127.5 - 1
     return Sight(MODEL, WHO, bank, image, outer, tuple(cameras), chosen, scale)
